@@ -1,0 +1,1 @@
+"""What is known: data files, their models and loaders."""

@@ -1,0 +1,1 @@
+"""What talks: the MCP server, its transports, and the command line."""

@@ -1,0 +1,48 @@
+"""What a server is told from outside: the folders it may read and how it calls itself."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+NAME = "mlops-advisor"
+TITLE = "MLOps Advisor"
+DESCRIPTION = "Deterministic MLOps advice: maturity by evidence, gaps, and a roadmap."
+# The project has no home of its own yet; this is the page its principles come from.
+WEBSITE = "https://ml-ops.org/content/mlops-principles"
+INSTRUCTIONS = (
+    "Advises teams on how they build and run machine-learning models. Start with assess_maturity:"
+    " give what is known (practices in the team's own words, answers, tools, a workspace folder);"
+    " leave out what is not known, never guess it. An empty call returns the questions that tell"
+    " most. Scores come from a published rubric (mlops://rubric) and evidence, not from a model;"
+    " report score_low and score_high with every score. Unknown is not no."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """`roots`: folders that a `workspace` may lie in; none means that no folder is read."""
+
+    roots: tuple[Path, ...] = ()
+
+
+def version() -> str:
+    """Return the version of the installed package, or `0+source` in a bare checkout."""
+    try:
+        return metadata.version(NAME)
+    except metadata.PackageNotFoundError:
+        return "0+source"
+
+
+def default_roots() -> tuple[Path, ...]:
+    """Return the current folder, or nothing when it is `/`, a home folder or above one.
+
+    A client such as a desktop application starts servers anywhere: such a folder was not meant.
+    """
+    here = Path(os.path.realpath(Path.cwd()))
+    home = Path(os.path.realpath(Path.home()))
+    if here == home or here in home.parents or here.parent == here:
+        return ()
+    return (here,)

@@ -1,0 +1,1 @@
+"""What thinks: one package per tool, and what they share."""

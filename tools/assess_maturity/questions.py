@@ -1,0 +1,78 @@
+"""Which questions tell most: expected information over the odds, as in adaptive testing.
+
+A practice of level L with points w is answered yes with probability r/(1+r) by a team at L or
+above and 1/(1+r) by one below, with r = 10^(w/20).  The information of its answer about the level
+is then h(q) - h(r/(1+r)), where q is the probability of a yes under the present odds and h the
+binary entropy in bits.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from mlops_advisor.tools.assess_maturity.case import Case
+from mlops_advisor.tools.assess_maturity.scoring import Known, Standing
+
+PER_DIMENSION = 3  # content balancing: a list that asks about one dimension only tells little
+ANSWERS = ("no", "partly", "by_hand", "automated", "not_applicable", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A practice worth asking about, and the bits its answer is expected to tell."""
+
+    practice: str
+    dimension: str
+    bits: float
+
+
+def entropy(q: float) -> float:
+    """Return the binary entropy of `q` in bits."""
+    if q <= 0.0 or q >= 1.0:
+        return 0.0
+    return -(q * math.log2(q) + (1 - q) * math.log2(1 - q))
+
+
+@lru_cache(maxsize=256)
+def _yes(points: int, decade: int) -> tuple[float, float]:
+    ratio = 10.0 ** (points / decade)
+    chance = ratio / (1.0 + ratio)
+    return chance, entropy(chance)
+
+
+def information(standing: Standing, level: int, points: int, decade: int) -> float:
+    """Return the expected bits that a yes/no on a practice of `level` tells about the level."""
+    chance, noise = _yes(points, decade)
+    reached = standing.at_least(level)
+    yes = chance * reached + (1.0 - chance) * (1.0 - reached)
+    return max(0.0, entropy(yes) - noise)
+
+
+def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
+    """Return what to ask, the most informative first, at most PER_DIMENSION of a dimension."""
+    rubric = case.rubric
+    key_only = case.request.options.scope == "minimal"
+    found: list[Ranked] = []
+    answer = Known("automated", "response")
+    for standing in case.standings.values():
+        bits_of: dict[tuple[int, int], float] = {}
+        own: list[Ranked] = []
+        for practice in rubric.by_dimension[standing.dimension]:
+            fact = case.known.get(practice)
+            if practice in case.merged.excluded or (fact is not None and fact.settled):
+                continue
+            entry = rubric.practices[practice]
+            if key_only and entry.weight == 1:
+                continue
+            kind = (entry.level, entry.weight)
+            if kind not in bits_of:
+                step = rubric.step(practice, answer)
+                points = step.points if step else 0
+                bits_of[kind] = information(standing, entry.level, points, rubric.decade)
+            own.append(Ranked(practice, standing.dimension, bits_of[kind]))
+        own.sort(key=lambda r: -r.bits)
+        found.extend(own[:PER_DIMENSION])
+    found.sort(key=lambda r: -round(r.bits, 9))
+    return tuple(found[:limit])

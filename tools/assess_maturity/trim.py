@@ -1,0 +1,67 @@
+"""Cut long lists so that a summary stays within its token budget; say what was cut."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from mlops_advisor.tools.assess_maturity.models import AssessMaturityResult
+from mlops_advisor.tools.common.models import Truncated
+
+T = TypeVar("T")
+
+# 8000 tokens; JSON of this kind runs at 3.2 to 4 characters a token, so 3 is on the safe side.
+LIMIT = 24_000
+_STAGES = (
+    {"evidence": 4, "gaps": 4, "recommendations": 8, "overlays": 10, "skipped": 8, "other": 12},
+    {"evidence": 3, "gaps": 3, "recommendations": 6, "overlays": 6, "skipped": 4, "other": 8},
+    {"evidence": 2, "gaps": 2, "recommendations": 5, "overlays": 4, "skipped": 2, "other": 5},
+    {"evidence": 1, "gaps": 1, "recommendations": 3, "overlays": 3, "skipped": 1, "other": 3},
+)
+_OTHER = ("contradictions", "unread", "not_assessed", "warnings")
+
+
+def trim(result: AssessMaturityResult) -> AssessMaturityResult:
+    """Return the result within LIMIT characters of compact JSON."""
+    cut = result
+    for stage in _STAGES:
+        cut = _cut(result, stage)
+        if len(cut.model_dump_json(exclude_none=True)) <= LIMIT:
+            return cut
+    return cut
+
+
+def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityResult:
+    truncated: list[Truncated] = []
+
+    def first(field: str, items: tuple[T, ...], most: int) -> tuple[T, ...]:
+        if len(items) <= most:
+            return items
+        truncated.append(Truncated(field=field, shown=most, total=len(items)))
+        return items[:most]
+
+    dimensions = []
+    for d in result.dimensions:
+        shorter = {
+            "evidence": first(f"dimensions.{d.id}.evidence", d.evidence, stage["evidence"]),
+            "gaps": first(f"dimensions.{d.id}.gaps", d.gaps, stage["gaps"]),
+        }
+        dimensions.append(d.model_copy(update=shorter))
+    kept = first("recommendations", result.recommendations, stage["recommendations"])
+    roadmap = []
+    left = stage["recommendations"] + 4
+    for phase in result.roadmap:
+        items = first(f"roadmap.{phase.name}.items", phase.items, max(1, left))
+        left -= len(items)
+        roadmap.append(phase.model_copy(update={"items": items}))
+    update: dict[str, Any] = {
+        "dimensions": tuple(dimensions),
+        "recommendations": kept,
+        "roadmap": tuple(roadmap),
+        "overlays": first("overlays", result.overlays, stage["overlays"]),
+        **{name: first(name, getattr(result, name), stage["other"]) for name in _OTHER},
+    }
+    if result.inventory is not None:
+        skipped = first("inventory.skipped", result.inventory.skipped, stage["skipped"])
+        update["inventory"] = result.inventory.model_copy(update={"skipped": skipped})
+    update["truncated"] = tuple(truncated)
+    return result.model_copy(update=update)

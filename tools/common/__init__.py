@@ -1,0 +1,1 @@
+"""What the five tools share: models, errors, the run context."""

@@ -1,0 +1,96 @@
+"""Notebooks as one synthetic module: code cells joined, magics blanked, outputs never looked at."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import Final
+
+from mlops_advisor.tools.evidence.parse.python import PythonModule, summarise, syntax_tree, read_lines
+
+_LINE_MAGICS: Final = ("%", "!", "?")
+_CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
+
+
+@dataclass(slots=True)
+class Notebook:
+    """A module and where each of its lines stands: `lines[i]` is (cell, line in it, text)."""
+
+    path: str
+    module: PythonModule
+    lines: list[tuple[int, int, str]] = field(default_factory=list)
+    language: str = "python"
+    problem: str = ""
+
+
+def parse_notebook(path: str, text: str) -> Notebook:
+    """Read a notebook; a cell that does not parse is left out, the others stay."""
+    empty = Notebook(path, PythonModule(path, notebook=True), problem="not a notebook")
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError, MemoryError):
+        return empty
+    if not isinstance(data, dict):
+        return empty
+    cells = _cells(data)
+    language = _language(data)
+    if language != "python":
+        empty.language, empty.problem = language, f"notebook in {language}"
+        return empty
+    sources = [(n, _blank_magics(lines)) for n, lines in cells]
+    book = Notebook(path, PythonModule(path, notebook=True))
+    for number, lines in sources:
+        book.lines.extend((number, i, line) for i, line in enumerate(lines, 1))
+    whole = "\n".join(line for _, lines in sources for line in lines)
+    tree, problem = syntax_tree(whole)
+    if tree is None:
+        good = [lines if syntax_tree("\n".join(lines))[0] else [""] * len(lines) for _, lines in sources]
+        tree, again = syntax_tree("\n".join(line for lines in good for line in lines))
+        book.problem = f"some cells do not parse: {problem}" if not again else again
+    book.module = summarise(path, tree) if tree is not None else read_lines(path, whole)
+    book.module.notebook = True
+    return book
+
+
+def _cells(data: dict[str, object]) -> list[tuple[int, list[str]]]:
+    cells = data.get("cells")
+    if not isinstance(cells, list):  # version 3 of the format
+        sheets = data.get("worksheets")
+        first = sheets[0] if isinstance(sheets, list) and sheets else None
+        cells = first.get("cells") if isinstance(first, dict) else None
+    found: list[tuple[int, list[str]]] = []
+    for number, cell in enumerate(cells if isinstance(cells, list) else [], 1):
+        if isinstance(cell, dict) and cell.get("cell_type") == "code":
+            source = cell.get("source", cell.get("input", ""))
+            text = "".join(s for s in source if isinstance(s, str)) if isinstance(source, list) else source
+            if isinstance(text, str) and text.strip():
+                found.append((number, text.split("\n")))
+    return found
+
+
+def _language(data: dict[str, object]) -> str:
+    meta = data.get("metadata")
+    for key in ("language_info", "kernelspec"):
+        part = meta.get(key) if isinstance(meta, dict) else None
+        name = (part.get("name") if key == "language_info" else part.get("language")) if isinstance(part, dict) else None
+        if isinstance(name, str) and name.strip():
+            low = name.strip().lower()
+            return "python" if "python" in low or low == "sage" else low[:40]
+    return "python"
+
+
+def _blank_magics(lines: list[str]) -> list[str]:
+    first = next((line.strip() for line in lines if line.strip()), "")
+    if first.startswith("%%") and not first.startswith(_CODE_MAGICS):
+        return [""] * len(lines)
+    result: list[str] = []
+    for line in lines:
+        bare = line.lstrip()
+        indent = line[: len(line) - len(bare)]
+        if bare.startswith(_LINE_MAGICS):
+            result.append(indent + "pass" if indent else "")
+        elif "= !" in line or "= %" in line or bare.rstrip().endswith("?"):
+            result.append(indent + "pass" if bare and not bare.startswith("#") else "")
+        else:
+            result.append(line)
+    return result

@@ -1,0 +1,358 @@
+"""What runs what: commands of CI, pipelines, scripts and images, and the modules they reach."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from mlops_advisor.tools.evidence.parse.ci import Job, Step
+from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
+from mlops_advisor.tools.evidence.parse.tree import Node
+
+if TYPE_CHECKING:
+    from mlops_advisor.tools.evidence.repository import Repository
+
+_MAX_EXPAND: Final = 4
+_MAX_LINES: Final = 400
+_TOKEN: Final = re.compile(r"[^\s'\"=;&|()<>,]{1,300}")
+_RUNNER: Final = re.compile(
+    r"\b(?:python[\d.]*|papermill|jupyter|pyflyte|streamlit|prefect|spark-submit|torchrun|accelerate|"
+    r"deepspeed|dagster|metaflow|uv run|poetry run|pipenv run|hatch run|pdm run|rye run|pixi run|\./\S+\.py)\b"
+)
+_PYTEST: Final = re.compile(r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests)\b|\bunittest\b|manage\.py test")
+_WORKFLOW_PATHS: Final = ("training", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One command and where it stands.
+
+    `source` is ci, dvc, make, shell, docker, compose, k8s, project or pipeline. `automatic`: it
+    starts without a person. `hard`: its failure stops what runs it. `via` is the line that
+    led here when a make target or a script was followed.
+    """
+
+    path: str
+    line: int
+    text: str
+    source: str
+    automatic: bool = False
+    hard: bool = True
+    live: bool = True
+    idle: bool = False
+    job: Job | None = None
+    step: Step | None = None
+    origin: tuple[str, int] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """True for a command that does something when its turn comes."""
+        return self.live and not self.idle
+
+
+class Runs:
+    """Commands of a repository, indexed.  Computed once, when first asked for."""
+
+    def __init__(self, repo: Repository) -> None:
+        """Wrap a repository."""
+        self._repo = repo
+
+    # --- where commands stand ---------------------------------------------------------------
+
+    @cached_property
+    def ci(self) -> tuple[Run, ...]:
+        """Commands of CI jobs, make targets and scripts they call included."""
+        found: list[Run] = []
+        for job in self._repo.jobs:
+            for step in job.steps:
+                live = not (job.disabled or step.disabled)
+                hard = not (job.soft or step.soft)
+                for line in step.commands:
+                    run = Run(
+                        job.path, line.line, line.text, "ci", job.automatic and live,
+                        hard and not line.soft, live, line.idle, job, step,
+                    )
+                    found.append(run)
+                    found.extend(self._expand(run, 0))
+        return tuple(found)
+
+    @cached_property
+    def dvc(self) -> tuple[Run, ...]:
+        """Commands of DVC stages."""
+        found: list[Run] = []
+        for file in self._repo.yaml_files(named=("dvc.yaml",)):
+            for doc in file.docs:
+                for _, stage in doc.pairs("stages"):
+                    body = stage.child("do") or stage
+                    for node in body.list("cmd"):
+                        start = node.line + (1 if node.block else 0)
+                        found.extend(
+                            Run(file.path, c.line, c.text, "dvc", hard=not c.soft, idle=c.idle)
+                            for c in shell_lines(node.text, start)
+                        )
+        return tuple(found)
+
+    @cached_property
+    def make(self) -> tuple[Run, ...]:
+        """Recipes of Makefiles."""
+        return tuple(
+            Run(path, c.line, c.text, "make", hard=not c.soft, idle=c.idle)
+            for path, targets in self._repo.makefiles.items()
+            for _, _, recipe in targets.values()
+            for c in recipe
+        )
+
+    @cached_property
+    def shell(self) -> tuple[Run, ...]:
+        """Lines of shell scripts."""
+        return tuple(
+            Run(path, c.line, c.text, "shell", hard=not c.soft, idle=c.idle)
+            for path in self._repo.ending(".sh", ".bash")
+            for c in shell_lines(self._repo.text(path))
+        )
+
+    @cached_property
+    def images(self) -> tuple[Run, ...]:
+        """Commands of Dockerfiles and compose services."""
+        found = [
+            Run(path, i.line, i.text, "docker")
+            for path, instructions in self._repo.dockerfiles.items()
+            for i in instructions
+            if i.name in ("RUN", "CMD", "ENTRYPOINT")
+        ]
+        for file in self._repo.compose:
+            for doc in file.docs:
+                for _, service in doc.pairs("services"):
+                    for key in ("command", "entrypoint"):
+                        node = service.child(key)
+                        if node is not None:
+                            found.append(Run(file.path, node.line, _joined(node), "compose"))
+        return tuple(found)
+
+    @cached_property
+    def cluster(self) -> tuple[Run, ...]:
+        """Commands of containers in Kubernetes objects; those of cron objects are automatic."""
+        found: list[Run] = []
+        for manifest in self._repo.manifests:
+            cron = manifest.kind in ("CronJob", "CronWorkflow", "ScheduledWorkflow")
+            suspended = manifest.node.str("spec", "suspend") == "true"
+            for key, node in manifest.node.walk():
+                if key in ("command", "args") and (node.items or node.text):
+                    found.append(
+                        Run(manifest.path, node.line, _joined(node), "k8s", cron and not suspended)
+                    )
+        return tuple(found)
+
+    @cached_property
+    def project(self) -> tuple[Run, ...]:
+        """Entry points of MLproject, tox and task runners."""
+        found: list[Run] = []
+        for path in self._repo.named("mlproject"):
+            for doc in self._repo.yaml(path).docs:
+                found += [
+                    Run(path, n.line, n.text, "project") for k, n in doc.walk() if k == "command" and n.text
+                ]
+        for path in self._repo.named("tox.ini"):
+            tree = self._repo.tree(path)
+            for section, body in tree.pairs() if tree is not None else []:
+                if section.startswith("testenv"):
+                    text = body.str("commands")
+                    lines = self._repo.text(path)
+                    for c in shell_lines(text):
+                        at = lines.find(c.text[:60])
+                        found.append(Run(path, lines.count("\n", 0, max(at, 0)) + 1, c.text, "project"))
+        return tuple(found)
+
+    @cached_property
+    def pipeline(self) -> tuple[Run, ...]:
+        """Commands inside orchestrated pipelines: shell operators, and DVC stages."""
+        found = list(self.dvc)
+        for path, module in self._repo.code.product.items():
+            for call in module.calls:
+                if call.last in ("BashOperator", "ShellOperation", "KubernetesPodOperator", "ContainerOp", "SSHOperator", "DockerOperator"):
+                    for key in ("bash_command", "commands", "command", "arguments", "cmds"):
+                        value = call.kwargs.get(key)
+                        parts = value if isinstance(value, tuple) else (value,)
+                        text = " ".join(p for p in parts if isinstance(p, str))
+                        if text:
+                            found.append(Run(path, call.line, text, "pipeline"))
+        return tuple(found)
+
+    @cached_property
+    def everything(self) -> tuple[Run, ...]:
+        """All commands."""
+        return (
+            *self.ci, *self.pipeline, *self.make, *self.shell, *self.images, *self.cluster, *self.project,
+        )
+
+    # --- following --------------------------------------------------------------------------
+
+    def _expand(self, run: Run, depth: int) -> Iterator[Run]:
+        if depth >= _MAX_EXPAND:
+            return
+        for path, line in self._lines_called(run.text):
+            below = replace(
+                run,
+                path=path,
+                line=line.line,
+                text=line.text,
+                hard=run.hard and not line.soft,
+                idle=line.idle,
+                origin=run.origin or (run.path, run.line),
+            )
+            yield below
+            yield from self._expand(below, depth + 1)
+
+    def _lines_called(self, text: str) -> list[tuple[str, Line]]:
+        words = _TOKEN.findall(text[:2_000])
+        found: list[tuple[str, Line]] = []
+        if "make" in words:
+            names = words[words.index("make") + 1 :]
+            found += self._make_lines(names, set())
+        if "tox" in words or "nox" in words:
+            found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.endswith("tox.ini")]
+        if "dvc" in words and ("repro" in words or "exp" in words):
+            found += [(r.path, Line(r.line, r.text, not r.hard)) for r in self.dvc]
+        if "mlflow" in words and "run" in words:
+            found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.lower().endswith("mlproject")]
+        for word in words[:40]:
+            if word.endswith((".sh", ".bash")) and (path := self.file_named(word)):
+                found += [(path, line) for line in shell_lines(self._repo.text(path))]
+        return found[:_MAX_LINES]
+
+    def _make_lines(self, names: list[str], done: set[str]) -> list[tuple[str, Line]]:
+        found: list[tuple[str, Line]] = []
+        for path, targets in self._repo.makefiles.items():
+            for name in names:
+                if name in targets and name not in done:
+                    done.add(name)
+                    _, needs, recipe = targets[name]
+                    found += self._make_lines(needs, done)
+                    found += [(path, line) for line in recipe]
+        return found
+
+    def file_named(self, word: str) -> str:
+        """Path of the file a command names, by its end; the shortest when several fit."""
+        word = word.removeprefix("./").lstrip("/")
+        if not word:
+            return ""
+        if word in self._repo.files:
+            return word
+        name = word.rsplit("/", 1)[-1].lower()
+        fits = [p for p in self._repo.named(name) if p.endswith("/" + word) or word.endswith("/" + p)]
+        if not fits and "/" not in word:
+            fits = self._repo.named(name)
+        return min(fits, key=lambda p: (p.count("/"), p), default="")
+
+    # --- what a command reaches -------------------------------------------------------------
+
+    def modules(self, run: Run) -> frozenset[str]:
+        """Python files a command starts (without what those import)."""
+        return self._started(run.text)
+
+    def _started(self, text: str) -> frozenset[str]:
+        found = self._cache.get(text)
+        if found is None:
+            found = self._cache[text] = frozenset(self._find_started(text[:2_000]))
+        return found
+
+    @cached_property
+    def _cache(self) -> dict[str, frozenset[str]]:
+        return {}
+
+    def _find_started(self, text: str) -> set[str]:
+        code = self._repo.code
+        found: set[str] = set()
+        words = _TOKEN.findall(text)
+        if _PYTEST.search(text):
+            found |= self._tests_named(words)
+        for i, word in enumerate(words[:200]):
+            if word.endswith((".py", ".ipynb")):
+                path = self.file_named(word)
+                if path and (_RUNNER.search(text) or word.startswith("./") or i == 0):
+                    found.add(path)
+            elif word == "-m" and i + 1 < len(words):
+                path = code.resolve(words[i + 1], "") or code.resolve(words[i + 1] + ".__main__", "")
+                if path:
+                    found.add(path)
+            elif ":" in word and word.rpartition(":")[2].isidentifier():
+                path = code.resolve(word.rpartition(":")[0], "")
+                if path:
+                    found.add(path)
+            elif word in self._console:
+                found.add(self._console[word])
+        if "kedro" in words and "run" in words:
+            found.update(p for p in code.product if "pipeline" in p.lower())
+        return found
+
+    def _tests_named(self, words: list[str]) -> set[str]:
+        tests = self._repo.code.tests
+        wanted = [
+            w.removeprefix("./").rstrip("/").partition("::")[0]
+            for w in words
+            if not w.startswith("-") and ("/" in w or w.endswith(".py") or w in ("tests", "test"))
+        ]
+        picked = {
+            p
+            for p in tests
+            for w in wanted
+            if w and (p == w or p.startswith(w + "/") or f"/{w}/" in f"/{p}" or p.endswith("/" + w))
+        }
+        return picked or set(tests)
+
+    @cached_property
+    def _console(self) -> dict[str, str]:
+        found: dict[str, str] = {}
+        for path in self._repo.named("pyproject.toml"):
+            tree = self._repo.tree(path)
+            if tree is None:
+                continue
+            for table in (("project", "scripts"), ("tool", "poetry", "scripts")):
+                for name, node in tree.pairs(*table):
+                    module = self._repo.code.resolve(node.text.partition(":")[0], path)
+                    if module:
+                        found[name] = module
+        return found
+
+    @cached_property
+    def automatic(self) -> dict[str, Run]:
+        """Modules that CI or a schedule runs, hard, without a person; imports included."""
+        found: dict[str, Run] = {}
+        for run in (*self.ci, *self.cluster):
+            if run.automatic and run.hard and run.counts:
+                for path in sorted(self._repo.code.closure(self.modules(run))):
+                    found.setdefault(path, run)
+        return found
+
+    @cached_property
+    def piped(self) -> dict[str, Run]:
+        """Modules that a step of a pipeline runs; imports included."""
+        found: dict[str, Run] = {}
+        for run in (*self.pipeline, *self.cluster):
+            if run.hard and run.counts:
+                for path in sorted(self._repo.code.closure(self.modules(run))):
+                    found.setdefault(path, run)
+        return found
+
+    @cached_property
+    def by_hand(self) -> dict[str, Run]:
+        """Modules that a make target, script, image or project entry runs; imports included."""
+        found: dict[str, Run] = {}
+        for run in (*self.make, *self.shell, *self.images, *self.project, *self.ci):
+            if run.counts:
+                for path in sorted(self._repo.code.closure(self.modules(run))):
+                    found.setdefault(path, run)
+        return found
+
+    def matching(self, pattern: re.Pattern[str], *, runs: tuple[Run, ...] | None = None) -> list[Run]:
+        """Commands that do something and match a pattern (which must be linear)."""
+        return [r for r in (self.everything if runs is None else runs) if r.counts and pattern.search(r.text)]
+
+
+def _joined(node: Node) -> str:
+    if node.items is not None:
+        return " ".join(n.text for n in node.items)[:4_000]
+    return node.text[:4_000]

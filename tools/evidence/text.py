@@ -1,0 +1,80 @@
+"""Small pure helpers for text that comes from a workspace: escape, shorten, redact."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+PLACE_CHARS: Final = 160
+_SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
+
+_KEY_WORDS = (
+    r"pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|apikey|access_?key|private_?key|"
+    r"client_?secret|auth|credential|conn(?:ection)?_?str(?:ing)?"
+)
+# Every pattern is linear: one bounded character class a repeat, nothing nested.
+_SECRETS: Final = (
+    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
+    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}"),
+    re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,255}"),
+    re.compile(r"\bglpat-[A-Za-z0-9_-]{16,255}"),
+    re.compile(r"\bxox[abpros]-[A-Za-z0-9-]{10,255}"),
+    re.compile(r"\bsk-[A-Za-z0-9_-]{16,255}"),
+    re.compile(r"\bhf_[A-Za-z0-9]{20,255}"),
+    re.compile(r"\bAIza[0-9A-Za-z_-]{30,60}"),
+    re.compile(r"\beyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_.-]{8,1500}"),
+    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,2000}"),
+    re.compile(r"(?<=://)[^\s/@:'\"]{0,200}:[^\s/@'\"]{1,200}(?=@)"),
+    re.compile(r"hooks\.slack\.com/services/[A-Za-z0-9/_-]{5,200}"),
+)
+_ASSIGNED: Final = re.compile(
+    rf"(?i)((?:{_KEY_WORDS})[A-Za-z0-9_]{{0,40}}[\"']?\s{{0,5}}[:=]=?\s{{0,5}})"
+    r"([\"']?)([^\s\"',;{}()$<>]{3,300})"
+)
+# Words that stand where a secret would, but point elsewhere or hold nothing.
+_HARMLESS: Final = re.compile(
+    r"(?i)^(?:none|null|true|false|str|int|bytes|optional|required|string|os\.|env|self\.|"
+    r"settings\.|config\.|var\.|local\.|data\.|args\.|get|secrets?\.|xxx|changeme|your[_-]?|"
+    r"example|placeholder|todo|\*+$|vault|projects/|arn:|/)"
+)
+MASK: Final = "***"
+
+
+def escape(name: str) -> str:
+    """Make a file name safe to print: control, bidi and undecodable characters are escaped."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def redact(line: str) -> str:
+    """Mask what looks like a credential."""
+    for pattern in _SECRETS:
+        line = pattern.sub(MASK, line)
+    return _ASSIGNED.sub(_mask_value, line)
+
+
+def _mask_value(found: re.Match[str]) -> str:
+    head, quote, value = found.groups()
+    if _HARMLESS.match(value) or (not quote and not any(c.isdigit() for c in value)):
+        return found.group(0)
+    return f"{head}{quote}{MASK}"
+
+
+def holds_secret(line: str) -> bool:
+    """Tell whether a line holds something that `redact` would mask."""
+    cut = line[:_SCAN_CHARS]
+    return redact(cut) != cut
+
+
+def excerpt(line: str, limit: int = PLACE_CHARS) -> str:
+    """One line as evidence: redacted, printable, at most `limit` characters."""
+    clean = escape(redact(" ".join(line[:_SCAN_CHARS].split())))
+    return clean if len(clean) <= limit else clean[: limit - 1] + "…"
+
+
+def plain(text: str) -> str:
+    """Replace lone surrogates, which no UTF-8 output could hold."""
+    if text.isascii():
+        return text
+    return text.encode("utf-8", "replace").decode("utf-8")

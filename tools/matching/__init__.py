@@ -1,0 +1,1 @@
+"""A deterministic matcher of free text to practices."""
