@@ -193,9 +193,13 @@ class RubricFile(Data):
 
 
 class Concepts(Data):
-    """lexicon.yaml: word lists that patterns name as @concept, and the cue words."""
+    """lexicon.yaml: word lists that patterns name as @concept, and the cue words.
+
+    `guards`: a word that does not count alone when one of the listed words follows it.
+    """
 
     concepts: dict[str, tuple[str, ...]]
+    guards: dict[str, tuple[str, ...]]
     cues: dict[str, tuple[str, ...]]
 
 

@@ -106,6 +106,6 @@ def _one_page(key: str, entries: Callable[[], tuple[dict[str, Any], ...]]) -> Ha
     async def handler(_ctx: Ctx, params: PaginatedRequestParams) -> HandlerResult:
         if params.cursor is not None:
             raise MCPError(INVALID_PARAMS, "Invalid cursor: the list has one page")
-        return {key: list(entries())}
+        return {"resultType": "complete", key: list(entries())}
 
     return handler

@@ -31,7 +31,8 @@ class Complete:
             find = partial(_of_template, ref.uri, name)
         values = _matching(await anyio.to_thread.run_sync(find), params.argument.value)
         more = len(values) > _MOST
-        return {"completion": {"values": values[:_MOST], "total": len(values), "hasMore": more}}
+        found = {"values": values[:_MOST], "total": len(values), "hasMore": more}
+        return {"resultType": "complete", "completion": found}
 
 
 def _of_prompt(name: str, argument: str) -> tuple[str, ...]:

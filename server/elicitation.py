@@ -10,8 +10,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, Protocol
 
 from mcp.server.context import ServerRequestContext
@@ -28,7 +27,6 @@ ROUNDS: Final = 3
 ENOUGH: Final = 0.95  # confidence at which an interview stops
 
 _INPUT_REQUIRED_SINCE = "2026-07-28"
-_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class Question(Protocol):
@@ -55,7 +53,7 @@ class Talk:
     rounds: int = 0
     asked: tuple[str, ...] = ()
     open: tuple[str, ...] = ()
-    answers: Mapping[str, str] = _NOTHING
+    answers: Mapping[str, str] = field(default_factory=dict)
     over: bool = False
 
     def ask(self, questions: Sequence[Question]) -> Talk:
@@ -92,8 +90,8 @@ class Talk:
 def can_be_asked(ctx: ServerRequestContext[Any, Any]) -> bool:
     """Say whether the client takes forms, and whether they can reach it on this connection."""
     capabilities = ctx.session.client_capabilities
-    form = capabilities.elicitation if capabilities is not None else None
-    if form is None or (form.form is None and form.url is not None):
+    forms = capabilities.elicitation if capabilities is not None else None
+    if forms is None or (forms.form is None and forms.url is not None):
         return False
     return asks_by_result(ctx) or ctx.session.can_send_request
 

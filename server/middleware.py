@@ -15,6 +15,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR
 from pydantic import ValidationError
 
+from mlops_advisor.resources.errors import DataFileError
+
 logger = logging.getLogger(__name__)
 
 
@@ -24,6 +26,9 @@ async def faults(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> Ha
         return await call_next(ctx)
     except (MCPError, ValidationError):
         raise
+    except DataFileError as error:
+        logger.exception("%s failed", ctx.method)
+        raise MCPError(INTERNAL_ERROR, f"a knowledge file is broken: {error}") from error
     except Exception as error:
         reference = uuid.uuid4().hex[:12]
         logger.exception("%s failed, reference %s", ctx.method, reference)

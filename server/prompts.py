@@ -44,7 +44,11 @@ class Get:
         prompt = _check(params.name, arguments)
         text = await anyio.to_thread.run_sync(partial(_MAKERS[params.name], arguments))
         message = {"role": "user", "content": {"type": "text", "text": text}}
-        return {"description": prompt["description"], "messages": [message]}
+        return {
+            "resultType": "complete",
+            "description": prompt["description"],
+            "messages": [message],
+        }
 
 
 def topics() -> tuple[str, ...]:

@@ -39,7 +39,8 @@ class Read:
             modern = is_version_at_least(ctx.protocol_version, "2026-07-28")
             code = INVALID_PARAMS if modern else _NOT_FOUND_LEGACY
             raise MCPError(code, str(error), {"uri": params.uri[:_SHOWN]}) from None
-        return {"contents": [{"uri": params.uri, "mimeType": mime, "text": text}]}
+        content = {"uri": params.uri, "mimeType": mime, "text": text}
+        return {"resultType": "complete", "contents": [content]}
 
 
 def read(uri: str) -> tuple[str, str]:

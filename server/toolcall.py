@@ -43,7 +43,11 @@ class Calls:
             return await self._answer(ctx, params)
         except (AdvisorError, calls.InternalError) as error:
             text = calls.refusal(error)
-            return {"content": [{"type": "text", "text": text}], "isError": True}
+            return {
+                "resultType": "complete",
+                "content": [{"type": "text", "text": text}],
+                "isError": True,
+            }
 
     async def _answer(self, ctx: Ctx, params: CallToolRequestParams) -> HandlerResult:
         tool = await self._tool(params.name)
@@ -126,6 +130,7 @@ def _wants_interview(request: BaseModel) -> bool:
 
 def _success(outcome: calls.Outcome) -> dict[str, Any]:
     return {
+        "resultType": "complete",
         "content": [{"type": "text", "text": outcome.text}],
         "structuredContent": outcome.structured,
         "isError": False,

@@ -81,5 +81,5 @@ def _plain(
 
 
 def _says_nothing(default: object) -> bool:
-    """Say whether a default is left out: null, nothing, or an object (its fields have their own)."""
+    """Say whether a default is left out: null, nothing, or an object whose fields have theirs."""
     return default is None or default == [] or isinstance(default, dict)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from mlops_advisor.resources.models import Practice
 from mlops_advisor.tools.assess_maturity.case import Aim, Case
 from mlops_advisor.tools.assess_maturity.merge import Merged
 from mlops_advisor.tools.assess_maturity.models import Gap
-from mlops_advisor.tools.assess_maturity.scoring import Known, Rubric, Standing
+from mlops_advisor.tools.assess_maturity.scoring import Known
 from mlops_advisor.tools.common.models import Priority
 
-_ORDER = {"critical": 0, "high": 1, "medium": 2, "low": 3}
+_PRIORITIES: tuple[Priority, ...] = ("critical", "high", "medium", "low")
+_HIGH, _MEDIUM, _LOW = 1, 2, 3
 _WORDS = {
     ("no", True): "is not done",
     ("partly", True): "is done in part",
@@ -17,44 +19,61 @@ _WORDS = {
 }
 
 
-def gaps_of(case: Case, aim: Aim, dimension: str) -> tuple[Gap, ...]:
-    """Return the gaps up to the target, most pressing first; also what a regime asks for."""
+def gaps_of(case: Case, aim: Aim, dimension: str, most: int) -> tuple[tuple[Gap, ...], int]:
+    """Return the `most` pressing gaps up to the target, and how many there are.
+
+    What a regime asks for, or what caps a dimension, counts whatever its level.
+    """
     rubric, merged, standing = case.rubric, case.merged, case.standings[dimension]
-    capped_by = {s.cap.needs: s for s in case.standings.values() if s.cap}
-    found: list[Gap] = []
-    for practice in rubric.by_dimension[dimension]:
+    found: list[tuple[int, int, int, str]] = []
+    for place, practice in enumerate(rubric.by_dimension[dimension]):
         if practice in merged.excluded:
             continue
-        level = rubric.practices[practice].level
+        entry = rubric.practices[practice]
         state = merged.known.get(practice)
-        why = describe(practice, state, merged)
         if practice in aim.urgent:
-            if why is None:
-                why = "is asked for by a regime, and nobody has said whether it is done"
-            elif (capped := capped_by.get(practice)) and capped.cap:
-                why += f"; it keeps {capped.dimension} below level {capped.cap.below}"
-            priority: Priority = "critical"
-        elif why is None or level > aim.levels[dimension]:
+            rank = 0
+        elif not _is_gap(state) or entry.level > aim.levels[dimension]:
             continue
         else:
-            priority = _priority(rubric, standing, practice, state)
-        title = rubric.practices[practice].title
-        found.append(Gap(practice=practice, level=level, why=f"{title} {why}", priority=priority))
-    return tuple(sorted(found, key=lambda g: (_ORDER[g.priority], g.level)))
+            rank = _priority(entry, standing.level, state)
+        found.append((rank, entry.level, place, practice))
+    found.sort()
+    return tuple(_gap(case, rank, practice) for rank, _, _, practice in found[:most]), len(found)
 
 
-def describe(practice: str, state: Known | None, merged: Merged) -> str | None:
-    """Return what is missing in words, with its source; None when nothing is known to be."""
+def _gap(case: Case, rank: int, practice: str) -> Gap:
+    entry = case.rubric.practices[practice]
+    why = describe(practice, case.merged)
+    if why is None:
+        why = "is asked for by a regime, and nobody has said whether it is done"
+    for standing in case.standings.values():
+        if standing.cap and standing.cap.needs == practice:
+            why += f"; it keeps {standing.dimension} below level {standing.cap.below}"
+    return Gap(
+        practice=practice,
+        level=entry.level,
+        why=f"{entry.title} {why}",
+        priority=_PRIORITIES[rank],
+    )
+
+
+def _is_gap(state: Known | None) -> bool:
     if state is None or state.source == "document":
+        return False
+    return state.source == "file_absent" or (state.answer, state.settled) in _WORDS
+
+
+def describe(practice: str, merged: Merged) -> str | None:
+    """Return what is missing in words, with its source; None when nothing is known to be."""
+    state = merged.known.get(practice)
+    if state is None or not _is_gap(state):
         return None
     if state.source == "file_absent":
         words = "was not found in the files read"
     else:
-        found = _WORDS.get((state.answer, state.settled))
-        if found is None:
-            return None
-        words = found
-    evidence = merged.evidence.get(practice, ())
+        words = _WORDS[state.answer, state.settled]
+    evidence = merged.evidence(practice)
     proof = next((e for e in evidence if e.path), None) or next(iter(evidence), None)
     if proof is None:
         return words
@@ -62,11 +81,11 @@ def describe(practice: str, state: Known | None, merged: Merged) -> str | None:
     return f"{words} ({place}{proof.detail})"
 
 
-def _priority(rubric: Rubric, standing: Standing, practice: str, state: Known | None) -> Priority:
-    entry = rubric.practices[practice]
-    near = entry.level <= standing.level + 1
+def _priority(entry: Practice, level: int, state: Known | None) -> int:
+    """Return the rank of a gap: near the present level and key comes first."""
+    near = entry.level <= level + 1
     if state is not None and state.answer == "by_hand":
-        return "medium" if near and entry.weight > 1 else "low"
+        return _MEDIUM if near and entry.weight > 1 else _LOW
     if near and entry.weight > 1:
-        return "high"
-    return "medium" if near or entry.weight > 1 else "low"
+        return _HIGH
+    return _MEDIUM if near or entry.weight > 1 else _LOW

@@ -32,7 +32,28 @@ _RANK = (
     "file_absent",
 )
 _SAID = {"no": "not done", "partly": "partly done", "by_hand": "done by hand", "automated": "done"}
+_ONLY_ANSWERED = {(a,): Known(a, "response") for a in _ORDER}  # the common case, made once
+_SEEN = frozenset({Outcome.PRESENT, Outcome.ABSENT})
 _NOT_FOUND = Known("no", "file_absent")
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """All that was said of one practice, by source."""
+
+    answers: tuple[str, ...]
+    words: tuple[Match, ...]
+    files: tuple[Fact, ...]
+
+    @property
+    def count(self) -> int:
+        """How many pieces of evidence there are."""
+        seen = sum(max(1, len(f.places)) for f in self.files if f.outcome in _SEEN)
+        return len(self.answers) + len(self.words) + seen
+
+    def evidence(self, practice: str) -> tuple[Evidence, ...]:
+        """Spell the evidence out."""
+        return _evidence(practice, self.answers, self.words, self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +62,13 @@ class Merged:
 
     known: Mapping[str, Known]
     excluded: frozenset[str]
-    evidence: Mapping[str, tuple[Evidence, ...]]
+    spoken: Mapping[str, Spoken]
     contradictions: tuple[Contradiction, ...]
+
+    def evidence(self, practice: str) -> tuple[Evidence, ...]:
+        """Return the evidence on a practice, made when asked for: most is never shown."""
+        spoken = self.spoken.get(practice)
+        return spoken.evidence(practice) if spoken is not None else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,15 +93,19 @@ def merge(
         seen.setdefault(fact.practice, []).append(fact)
     known: dict[str, Known] = {}
     excluded: set[str] = set()
-    evidence: dict[str, tuple[Evidence, ...]] = {}
+    spoken: dict[str, Spoken] = {}
     contradictions: list[Contradiction] = []
+    mentioned = answers.keys() | told.keys() | seen.keys()
     for practice in order:
-        answer = answers.get(practice, ())
-        words = sorted(told.get(practice, ()), key=lambda m: (m.quote, m.answer))
-        files = sorted(seen.get(practice, ()), key=lambda f: (f.probe, f.detail))
-        if not (answer or words or files):
+        if practice not in mentioned:
             continue
-        evidence[practice] = _evidence(practice, answer, words, files)
+        answer = answers.get(practice, ())
+        words = tuple(sorted(told.get(practice, ()), key=lambda m: (m.quote, m.answer)))
+        files = tuple(sorted(seen.get(practice, ()), key=lambda f: (f.probe, f.detail)))
+        spoken[practice] = Spoken(answer, words, files)
+        if answer in _ONLY_ANSWERED and not words and not files:
+            known[practice] = _ONLY_ANSWERED[answer]
+            continue
         if answer == ("not_applicable",):
             excluded.add(practice)
             continue
@@ -83,7 +113,7 @@ def merge(
         if sides:
             known[practice] = sides[0].known
         contradictions.extend(_disagree(practice, answer, words, sides))
-    return Merged(known, frozenset(excluded), evidence, tuple(contradictions))
+    return Merged(known, frozenset(excluded), spoken, tuple(contradictions))
 
 
 def _answers(responses: Sequence[Response]) -> dict[str, tuple[str, ...]]:
@@ -187,7 +217,7 @@ def _evidence(
         detail = f"'{_short(match.quote)}' ({_SAID[match.answer]})"
         found.append(Evidence(practice=practice, source="practice_text", detail=detail))
     for fact in files:
-        if fact.outcome not in {Outcome.PRESENT, Outcome.ABSENT}:
+        if fact.outcome not in _SEEN:
             continue
         detail = _file_words(fact)
         if not fact.places:

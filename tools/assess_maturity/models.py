@@ -169,7 +169,7 @@ class Dimension(Frozen):
 
     id: DimensionId = Field(description="Dimension id.")
     name: str = Field(description="Name for people.")
-    level: Level = Field(description="Most likely level, 0-4.")
+    level: Level = Field(description="Median level, 0-4.")
     score: Score = Field(description="25 x expected level, 0-100.")
     score_low: Score = Field(description="Score if every unknown is no, 0-100.")
     score_high: Score = Field(description="Score if every unknown is automated, 0-100.")
@@ -177,7 +177,9 @@ class Dimension(Frozen):
     coverage: Probability = Field(description="Share of weighted practices known, 0-1.")
     cell: str = Field(description="What this level looks like.")
     evidence: tuple[Evidence, ...] = Field(description="Evidence, strongest first.")
+    evidence_in_all: int = Field(ge=0, description="Pieces of evidence, listed or not.")
     gaps: tuple[Gap, ...] = Field(description="Gaps, most pressing first.")
+    gaps_in_all: int = Field(ge=0, description="Gaps, listed or not.")
     workings: Workings = Field(description="The sum behind the score.")
 
 
@@ -203,6 +205,7 @@ class Phase(Frozen):
     weeks: int = Field(ge=1, description="Length in weeks.")
     capacity_days: float = Field(ge=0, description="Person-days set aside for improvement.")
     items: tuple[RoadmapItem, ...] = Field(description="Steps in order.")
+    items_in_all: int = Field(ge=0, description="Steps of the phase, listed or not.")
     effort_days: EffortDays = Field(description="Person-days of the phase.")
     score_after: int = Field(ge=0, le=100, description="Overall score after the phase, 0-100.")
     exit: str = Field(description="How to tell that the phase is done.")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from mlops_advisor.tools.assess_maturity.case import Case
-from mlops_advisor.tools.assess_maturity.scoring import Known, Standing
+from mlops_advisor.tools.assess_maturity.scoring import LEVELS, Rubric, Standing
 
 PER_DIMENSION = 3  # content balancing: a list that asks about one dimension only tells little
 ANSWERS = ("no", "partly", "by_hand", "automated", "not_applicable", "unknown")
@@ -54,25 +54,27 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
     """Return what to ask, the most informative first, at most PER_DIMENSION of a dimension."""
     rubric = case.rubric
     key_only = case.request.options.scope == "minimal"
+    practices, known = rubric.practices, case.known
+    points = {w: _points(rubric, w) for w in (1, 2)}
     found: list[Ranked] = []
-    answer = Known("automated", "response")
     for standing in case.standings.values():
-        bits_of: dict[tuple[int, int], float] = {}
-        own: list[Ranked] = []
-        for practice in rubric.by_dimension[standing.dimension]:
-            fact = case.known.get(practice)
-            if practice in case.merged.excluded or (fact is not None and fact.settled):
-                continue
-            entry = rubric.practices[practice]
-            if key_only and entry.weight == 1:
-                continue
-            kind = (entry.level, entry.weight)
-            if kind not in bits_of:
-                step = rubric.step(practice, answer)
-                points = step.points if step else 0
-                bits_of[kind] = information(standing, entry.level, points, rubric.decade)
-            own.append(Ranked(practice, standing.dimension, bits_of[kind]))
+        told = {
+            (level, weight): information(standing, level, points[weight], rubric.decade)
+            for level in range(1, LEVELS)
+            for weight in ((2,) if key_only else (1, 2))
+        }
+        own = [
+            Ranked(p, standing.dimension, told[kind])
+            for p in rubric.by_dimension[standing.dimension]
+            if (kind := (practices[p].level, practices[p].weight)) in told
+            and p not in case.merged.excluded
+            and not (p in known and known[p].settled)
+        ]
         own.sort(key=lambda r: -r.bits)
         found.extend(own[:PER_DIMENSION])
     found.sort(key=lambda r: -round(r.bits, 9))
     return tuple(found[:limit])
+
+
+def _points(rubric: Rubric, weight: int) -> int:
+    return rubric.points_of("response", "automated") * weight

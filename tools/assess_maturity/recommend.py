@@ -70,7 +70,7 @@ def _priority(item: RoadmapItem, phase: int, urgent: frozenset[str]) -> Priority
 
 def _rationale(rubric: Rubric, merged: Merged, item: RoadmapItem, cites: dict[str, str]) -> str:
     entry = rubric.practices[item.practice]
-    why = describe(item.practice, merged.known.get(item.practice), merged)
+    why = describe(item.practice, merged)
     gap = f"{entry.title} {why}" if why else f"{entry.title}: nobody has said whether it is there"
     asked = f" Asked for by {cites[item.practice]}." if item.practice in cites else ""
     return f"{gap}.{asked} {entry.buys}"

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 
 from mlops_advisor.tools.assess_maturity.case import LACKING, Aim, Case
 from mlops_advisor.tools.assess_maturity.models import Phase, RoadmapItem
-from mlops_advisor.tools.assess_maturity.scoring import Known, Rubric, Standing, Step
+from mlops_advisor.tools.assess_maturity.scoring import LEVELS, Known, Points, Rubric, shifted
 from mlops_advisor.tools.common.models import EffortDays
 
 SHARE = 0.3  # of working time that a team can give to its way of working; judgement
 _DAYS_A_WEEK = 5
-_PHASES = (("Now", 4), ("Next", 12), ("Later", 26))
+_PHASES = (("Now", 4, 6), ("Next", 12, 4), ("Later", 26, 3))  # weeks, items of a summary
+_EXIT = "Every exit test of the phase passes and the assessment is run again with `previous`."
 _DONE = Known("automated", "response")
 
 
@@ -29,56 +30,43 @@ class Candidate:
 class _Simulation:
     """Scores as items are done, one after the other."""
 
-    def __init__(
-        self,
-        rubric: Rubric,
-        known: Mapping[str, Known],
-        standings: Mapping[str, Standing],
-    ) -> None:
-        self._rubric = rubric
-        self._known = dict(known)
-        self._standing = dict(standings)
-        self._frequency = standings["deployment"].frequency
-        self.scores = {d: s.score for d, s in standings.items()}
+    def __init__(self, case: Case) -> None:
+        self._rubric = case.rubric
+        self._known = case.known
+        self._points = {d: s.points for d, s in case.standings.items()}
+        self._caps = {d: s.cap for d, s in case.standings.items()}
+        self._scores = {d: s.score for d, s in case.standings.items()}
 
     @property
     def overall(self) -> float:
-        return sum(self.scores.values()) / len(self.scores)
-
-    def gain(self, practice: str) -> float:
-        """Return the points of overall score that `practice` alone would bring, caps aside."""
-        dimension = self._rubric.dimension_of[practice]
-        now = self._standing[dimension]
-        totals = list(now.points)
-        for step, sign in ((self._step(practice), -1), (self._rubric.step(practice, _DONE), 1)):
-            if step is None:
-                continue
-            for level in range(step.level, 5) if step.met else range(step.level):
-                totals[level] += sign * step.points
-        a, b, c, d, e = totals
-        odds = self._rubric.odds((a, b, c, d, e), now.cap.below if now.cap else 5)
-        after = 25.0 * sum(level * p for level, p in enumerate(odds))
-        return max(0.0, after - self.scores[dimension]) / len(self.scores)
+        """The overall score, 0-100."""
+        return sum(self._scores.values()) / len(self._scores)
 
     def do(self, practice: str) -> float:
         """Mark `practice` as automated; return the points of overall score gained."""
         before = self.overall
-        self._known[practice] = _DONE
-        for dimension in self._touched(practice):
-            standing = self._rubric.standing(dimension, self._known, self._frequency)
-            self._standing[dimension] = standing
-            self.scores[dimension] = standing.score
+        dimension = self._rubric.dimension_of[practice]
+        self._points[dimension] = self._after(dimension, practice)
+        touched = [dimension]
+        for capped, cap in self._caps.items():
+            if cap is not None and cap.needs == practice:
+                self._caps[capped] = None
+                touched.append(capped)
+        for changed in touched:
+            self._scores[changed] = self._score(changed, self._points[changed])
         return max(0.0, self.overall - before)
 
-    def _touched(self, practice: str) -> set[str]:
-        capped = {
-            d for d, caps in self._rubric.caps.items() if any(c.needs == practice for c in caps)
-        }
-        return {self._rubric.dimension_of[practice], *capped}
-
-    def _step(self, practice: str) -> Step | None:
+    def _after(self, dimension: str, practice: str) -> Points:
         known = self._known.get(practice)
-        return self._rubric.step(practice, known) if known else None
+        points = self._points[dimension]
+        if known is not None:
+            points = shifted(points, self._rubric.step(practice, known), -1)
+        return shifted(points, self._rubric.step(practice, _DONE), 1)
+
+    def _score(self, dimension: str, points: Points) -> float:
+        cap = self._caps[dimension]
+        odds = self._rubric.odds(points, cap.below if cap else LEVELS)
+        return 25.0 * sum(level * p for level, p in enumerate(odds))
 
 
 def candidates(case: Case, aim: Aim) -> dict[str, Candidate]:
@@ -119,13 +107,17 @@ def candidates(case: Case, aim: Aim) -> dict[str, Candidate]:
 
 
 def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[Phase, ...]:
-    """Order the candidates and cut them into phases; items that are too big for a phase wait."""
+    """Order the candidates and cut them into phases; items that are too big for a phase wait.
+
+    With `detail: summary` only the first items of a phase are spelled out; its sums hold all.
+    """
     rubric = case.rubric
-    simulation = _Simulation(rubric, case.known, case.standings)
-    waiting = _ordered(rubric, wanted, simulation)
+    summary = case.request.options.detail == "summary"
+    simulation = _Simulation(case)
+    waiting = _ordered(case, wanted)
     phases: list[Phase] = []
     done: set[str] = set()
-    for name, weeks in _PHASES:
+    for name, weeks, listed in _PHASES:
         last = name == _PHASES[-1][0]
         capacity = round(team_size * weeks * _DAYS_A_WEEK * SHARE, 1)
         taken, waiting = _fill(rubric, wanted, waiting, done, None if last else capacity)
@@ -139,24 +131,50 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
         if not taken:
             continue
         done.update(taken)
-        items = tuple(_item(rubric, wanted, p, simulation.do(p)) for p in taken)
-        phases.append(_phase(name, weeks, capacity, items, simulation.overall))
+        efforts = [rubric.practices[p].effort for p in taken]
+        shown = taken[:listed] if summary else taken
+        items = tuple(_item(rubric, wanted, p, simulation.do(p)) for p in shown)
+        for practice in taken[len(shown) :]:
+            simulation.do(practice)
+        phases.append(
+            Phase(
+                name=name,
+                weeks=weeks,
+                capacity_days=capacity,
+                items=items,
+                items_in_all=len(taken),
+                effort_days=EffortDays(
+                    low=sum(e.low for e in efforts), high=sum(e.high for e in efforts)
+                ),
+                score_after=min(100, int(simulation.overall + 0.5)),
+                exit=_EXIT,
+            )
+        )
     return tuple(phases)
 
 
-def _ordered(rubric: Rubric, wanted: Mapping[str, Candidate], simulation: _Simulation) -> list[str]:
-    """Topological order; among what is free the urgent, known, low, most rewarding first."""
+def _ordered(case: Case, wanted: Mapping[str, Candidate]) -> list[str]:
+    """Topological order; among what is free the known gaps, urgent, low, rewarding first.
+
+    The reward is the slope of the score times the points to win, per person-day.
+    """
+    rubric = case.rubric
+    slopes = {d: [s.slope(level) for level in range(LEVELS)] for d, s in case.standings.items()}
     key: dict[str, tuple[object, ...]] = {}
     blocked: dict[str, int] = {}
     unlocks: dict[str, list[str]] = {}
     for practice, candidate in wanted.items():
         entry = rubric.practices[practice]
-        effort = (entry.effort.low + entry.effort.high) / 2
+        step, known = rubric.step(practice, _DONE), case.known.get(practice)
+        points = step.points if step else 0
+        if known is not None and (now := rubric.step(practice, known)) is not None:
+            points += -now.points if now.met else now.points
+        reward = slopes[rubric.dimension_of[practice]][entry.level] * points
         key[practice] = (
-            not candidate.urgent,
             candidate.confirm_first,
+            not candidate.urgent,
             entry.level,
-            -round(simulation.gain(practice) / effort, 6),
+            -round(reward / (entry.effort.low + entry.effort.high), 6),
             practice,
         )
         needs = [n for n in entry.prerequisites if n in wanted]
@@ -218,20 +236,4 @@ def _item(
         owner=entry.owner,
         exit_test=entry.exit_test,
         score_gained=round(gained, 2),
-    )
-
-
-def _phase(
-    name: str, weeks: int, capacity: float, items: tuple[RoadmapItem, ...], overall: float
-) -> Phase:
-    low = sum(i.effort_days.low for i in items)
-    high = sum(i.effort_days.high for i in items)
-    return Phase(
-        name=name,
-        weeks=weeks,
-        capacity_days=capacity,
-        items=items,
-        effort_days=EffortDays(low=low, high=high),
-        score_after=min(100, int(overall + 0.5)),
-        exit="Every exit test of the phase passes and the assessment is run again with `previous`.",
     )

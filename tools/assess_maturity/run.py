@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -18,6 +18,7 @@ from mlops_advisor.tools.assess_maturity.models import (
     AssessMaturityInput,
     AssessMaturityResult,
     Dimension,
+    Evidence,
     Phase,
     Question,
     Workings,
@@ -37,6 +38,7 @@ STOP_AT = 0.95
 QUESTIONS = 12
 TOP_SCORE = 95  # a team with every practice in place scores about this; 100 is out of reach
 TOP_LEVEL = 4
+_SHOWN, _ALL = 3, 1_000_000  # pieces of evidence and gaps of a dimension: summary, full
 LEVEL_RULE = "the highest level that five of six dimensions reach while none is more than one below"
 
 
@@ -56,8 +58,7 @@ class _Keyed:
 @lru_cache(maxsize=4)
 def _prepared(keyed: _Keyed) -> tuple[Rubric, Matcher]:
     knowledge = keyed.knowledge
-    lexicon = knowledge.lexicon
-    matcher = Matcher(knowledge.practices.values(), lexicon.concepts, lexicon.cues)
+    matcher = Matcher(knowledge.practices.values(), knowledge.lexicon)
     return Rubric(knowledge), matcher
 
 
@@ -80,8 +81,7 @@ def _case(
     points = _frequency(rubric, read.releases)
     standings, lows, highs = {}, {}, {}
     for d in rubric.by_dimension:
-        standings[d] = rubric.standing(d, merged.known, points)
-        lows[d], highs[d] = rubric.bounds(d, merged.known, merged.excluded, points)
+        standings[d], lows[d], highs[d] = rubric.standings(d, merged.known, merged.excluded, points)
     return Case(request, context, rubric, read, merged, standings, lows, highs)
 
 
@@ -154,14 +154,9 @@ def _dimension(case: Case, aim: Aim, dimension: str) -> Dimension:
     info = case.context.knowledge.dimensions[dimension]
     standing = case.standings[dimension]
     own = case.rubric.by_dimension[dimension]
-    weight = {s.what: s.points for s in standing.steps}
-    place = {p: i for i, p in enumerate(own)}
-    ranked = sorted(
-        (p for p in own if p in case.merged.evidence),
-        key=lambda p: (-weight.get(p, 0), place[p]),
-    )
-    evidence = [e for p in ranked for e in case.merged.evidence[p]]
-    evidence.extend(t for t in case.read.tools if case.rubric.dimension_of[t.practice] == dimension)
+    summary = case.request.options.detail == "summary"
+    evidence, count = _evidence(case, standing, own, _SHOWN if summary else _ALL)
+    gaps, gap_count = gaps_of(case, aim, dimension, _SHOWN if summary else _ALL)
     return Dimension(
         id=info.id,
         name=info.name,
@@ -172,10 +167,31 @@ def _dimension(case: Case, aim: Aim, dimension: str) -> Dimension:
         confidence=round(standing.confidence, 4),
         coverage=round(case.coverage(dimension), 4),
         cell=info.cells[standing.level],
-        evidence=tuple(evidence),
-        gaps=gaps_of(case, aim, dimension),
+        evidence=evidence,
+        evidence_in_all=count,
+        gaps=gaps,
+        gaps_in_all=gap_count,
         workings=_workings(case.rubric, standing),
     )
+
+
+def _evidence(
+    case: Case, standing: Standing, own: Sequence[str], most: int
+) -> tuple[tuple[Evidence, ...], int]:
+    """Return the weightiest evidence of a dimension, and how many pieces there are."""
+    spoken = case.merged.spoken
+    weight = {s.what: s.points for s in standing.steps}
+    ranked = sorted((p for p in own if p in spoken), key=lambda p: -weight.get(p, 0))
+    tools = [
+        t for t in case.read.tools if case.rubric.dimension_of[t.practice] == standing.dimension
+    ]
+    found: list[Evidence] = []
+    for practice in ranked:
+        if len(found) >= most:
+            break
+        found.extend(case.merged.evidence(practice))
+    found.extend(tools)
+    return tuple(found[:most]), sum(spoken[p].count for p in ranked) + len(tools)
 
 
 def _workings(rubric: Rubric, standing: Standing) -> Workings:

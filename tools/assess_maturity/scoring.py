@@ -16,6 +16,8 @@ from mlops_advisor.resources.loaders import Knowledge
 from mlops_advisor.resources.models import AnswerPoints, Cap
 
 LEVELS = 5
+_HALF = 0.5
+_NEGLIGIBLE = 400  # points behind the most likely level: 20 decades, which no print shows
 Points = tuple[int, int, int, int, int]
 MET = frozenset({"partly", "by_hand", "automated"})
 # Sources that hint and settle nothing: the practice still counts as unknown for bounds, coverage
@@ -68,13 +70,27 @@ class Standing:
 
     @property
     def level(self) -> int:
-        """The most likely level; the lower one of equals."""
-        return max(range(LEVELS), key=lambda level: (self.odds[level], -level))
+        """The median level: as likely exceeded as missed, so one strong claim cannot name it."""
+        total = 0.0
+        for level, probability in enumerate(self.odds):
+            total += probability
+            if total >= _HALF:
+                return level
+        return LEVELS - 1
 
     @property
     def confidence(self) -> float:
         """The probability of the named level."""
         return self.odds[self.level]
+
+    def slope(self, level: int) -> float:
+        """Return the points of score gained per natural unit of log-odds on levels >= `level`.
+
+        The derivative of the expected level: its covariance with having reached `level`.
+        """
+        reached = self.at_least(level)
+        above = math.fsum(n * p for n, p in enumerate(self.odds) if n >= level)
+        return 25.0 * (above - self.score / 25.0 * reached)
 
     def at_least(self, level: int) -> float:
         """Return the probability of `level` or more."""
@@ -105,89 +121,100 @@ class Rubric:
             for row in (getattr(table, source),)
             for answer in AnswerPoints.model_fields
         }
-        self.frequency: dict[str, Points] = {
-            f.frequency: f.points for f in rubric.release_frequency
-        }
         self.frequencies = rubric.release_frequency
+        self._steps: dict[tuple[str, str, str], Step | None] = {}
+        self._share = [10.0 ** (-p / self.decade) for p in range(_NEGLIGIBLE)] + [0.0]
+
+    def points_of(self, source: str, answer: str) -> int:
+        """Return the points of an answer for a practice of weight 1."""
+        return self._points[source, answer]
 
     def step(self, practice: str, known: Known) -> Step | None:
         """Return the points that a known practice adds, or None when it says nothing."""
-        entry = self.practices[practice]
-        points = self._points[known.source, known.answer] * entry.weight
-        if not points:
-            return None
-        return Step(practice, points, entry.level, known.answer in MET)
+        key = (practice, known.source, known.answer)
+        if key not in self._steps:
+            entry = self.practices[practice]
+            points = self._points[known.source, known.answer] * entry.weight
+            met = known.answer in MET
+            self._steps[key] = Step(practice, points, entry.level, met) if points else None
+        return self._steps[key]
 
-    def standing(
-        self, dimension: str, known: Mapping[str, Known], frequency: Points | None = None
-    ) -> Standing:
-        """Return the odds of `dimension`; practices that are not in `known` add nothing."""
-        totals = list(self.prior)
-        steps: list[Step] = []
-        for practice in self.by_dimension[dimension]:
-            fact = known.get(practice)
-            step = self.step(practice, fact) if fact is not None else None
-            if step is None:
-                continue
-            steps.append(step)
-            span = range(step.level, LEVELS) if step.met else range(step.level)
-            for level in span:
-                totals[level] += step.points
-        if dimension != "deployment":
-            frequency = None
-        if frequency is not None:
-            totals = [t + f for t, f in zip(totals, frequency, strict=True)]
-        cap = self._cap(dimension, known)
-        points = _five(totals)
-        return Standing(
-            dimension,
-            points,
-            self.odds(points, cap.below if cap else LEVELS),
-            tuple(steps),
-            frequency,
-            cap,
-        )
-
-    def odds(self, points: Points, below: int = LEVELS) -> tuple[float, ...]:
-        """Turn points into probabilities of levels 0-4; levels from `below` on get none."""
-        top = max(points[:below])
-        raw = [10.0 ** ((p - top) / self.decade) for p in points[:below]]
-        total = math.fsum(raw)
-        return tuple(r / total for r in raw) + (0.0,) * (LEVELS - below)
-
-    def _cap(self, dimension: str, known: Mapping[str, Known]) -> Cap | None:
-        # A file that was not found in one folder is no proof that the practice is absent.
-        active = [
-            cap
-            for cap in self.caps[dimension]
-            if (fact := known.get(cap.needs)) is not None
-            and fact.answer == "no"
-            and fact.source != "file_absent"
-        ]
-        return min(active, key=lambda cap: cap.below, default=None)
-
-    def bounds(
+    def standings(
         self,
         dimension: str,
         known: Mapping[str, Known],
-        excluded: Iterable[str],
-        frequency: Points | None,
-    ) -> tuple[Standing, Standing]:
-        """Return the standings with every unknown answered `no`, and `automated`."""
-        low, high = dict(known), dict(known)
-        left_out = frozenset(excluded)
-        needed = (*self.by_dimension[dimension], *(c.needs for c in self.caps[dimension]))
-        for practice in needed:
+        excluded: frozenset[str] = frozenset(),
+        frequency: Points | None = None,
+    ) -> tuple[Standing, Standing, Standing]:
+        """Return the odds as they are, and with every unknown answered `no`, and `automated`.
+
+        A hint (configured, claimed, not found) counts as unknown for the two bounds.
+        """
+        now, low, high = _Tally(), _Tally(), _Tally()
+        steps: list[Step] = []
+        for practice in self.by_dimension[dimension]:
             fact = known.get(practice)
-            if practice not in left_out and (fact is None or not fact.settled):
-                low[practice] = _NO
-                high[practice] = _YES
-        slowest = self.frequencies[0].points if frequency is None else frequency
-        fastest = self.frequencies[-1].points if frequency is None else frequency
+            if fact is not None and (step := self.step(practice, fact)) is not None:
+                steps.append(step)
+                now.add(step)
+                if fact.settled:
+                    low.add(step)
+                    high.add(step)
+            if practice not in excluded and (fact is None or not fact.settled):
+                low.add(self.step(practice, _NO))
+                high.add(self.step(practice, _YES))
+        if dimension == "deployment":
+            slowest, fastest = frequency, frequency
+            if frequency is None:
+                slowest, fastest = self.frequencies[0].points, self.frequencies[-1].points
+        else:
+            frequency = slowest = fastest = None
+        certain = self._cap(dimension, known, excluded, open_counts=False)
+        possible = self._cap(dimension, known, excluded, open_counts=True)
         return (
-            self.standing(dimension, low, slowest),
-            self.standing(dimension, high, fastest),
+            self._standing(dimension, now, tuple(steps), frequency, certain),
+            self._standing(dimension, low, (), slowest, possible),
+            self._standing(dimension, high, (), fastest, certain),
         )
+
+    def _standing(
+        self,
+        dimension: str,
+        tally: _Tally,
+        steps: tuple[Step, ...],
+        frequency: Points | None,
+        cap: Cap | None,
+    ) -> Standing:
+        points = tally.points(self.prior, frequency)
+        odds = self.odds(points, cap.below if cap else LEVELS)
+        return Standing(dimension, points, odds, steps, frequency, cap)
+
+    def _cap(
+        self,
+        dimension: str,
+        known: Mapping[str, Known],
+        excluded: frozenset[str],
+        *,
+        open_counts: bool,
+    ) -> Cap | None:
+        """Return the lowest cap whose prerequisite is absent, or may be if `open_counts`."""
+        active = [
+            cap
+            for cap in self.caps[dimension]
+            if cap.needs not in excluded and _absent(known.get(cap.needs), open_counts=open_counts)
+        ]
+        return min(active, key=lambda cap: cap.below, default=None)
+
+    def odds(self, points: Points, below: int = LEVELS) -> tuple[float, ...]:
+        """Turn points into probabilities of levels 0-4; levels from `below` on get none."""
+        allowed = points if below == LEVELS else points[:below]
+        top = max(allowed)
+        share = self._share
+        raw = [share[min(top - p, _NEGLIGIBLE)] for p in allowed]
+        total = math.fsum(raw)
+        odds = [r / total for r in raw]
+        odds.extend([0.0] * (LEVELS - below))
+        return tuple(odds)
 
     def coverage(
         self, dimension: str, known: Mapping[str, Known], excluded: frozenset[str]
@@ -203,8 +230,53 @@ _NO = Known("no", "response")
 _YES = Known("automated", "response")
 
 
-def _five(values: list[int]) -> Points:
-    a, b, c, d, e = values
+def _absent(fact: Known | None, *, open_counts: bool) -> bool:
+    """Absence is certain only when told; a file not found in one folder is no proof of it."""
+    if fact is None or not fact.settled:
+        return open_counts
+    return fact.answer == "no"
+
+
+class _Tally:
+    """Sums of points: `up[L]` goes to levels from L on, `down[L]` to the levels below L."""
+
+    __slots__ = ("down", "up")
+
+    def __init__(self) -> None:
+        self.up = [0] * (LEVELS + 1)
+        self.down = [0] * (LEVELS + 1)
+
+    def add(self, step: Step | None, sign: int = 1) -> None:
+        if step is not None:
+            side = self.up if step.met else self.down
+            side[step.level] += sign * step.points
+
+    def points(self, prior: Points, frequency: Points | None) -> Points:
+        """Return the points of levels 0-4."""
+        up, down = self.up, self.down
+        rising = [0] * LEVELS
+        total = 0
+        for level in range(LEVELS):
+            total += up[level]
+            rising[level] = prior[level] + total
+        total = 0
+        for level in range(LEVELS - 1, -1, -1):
+            total += down[level + 1]
+            rising[level] += total
+        if frequency is not None:
+            rising = [r + f for r, f in zip(rising, frequency, strict=True)]
+        a, b, c, d, e = rising
+        return (a, b, c, d, e)
+
+
+def shifted(points: Points, step: Step | None, sign: int) -> Points:
+    """Return `points` with one step added (sign 1) or taken back (sign -1)."""
+    if step is None:
+        return points
+    changed = list(points)
+    for level in range(step.level, LEVELS) if step.met else range(step.level):
+        changed[level] += sign * step.points
+    a, b, c, d, e = changed
     return (a, b, c, d, e)
 
 

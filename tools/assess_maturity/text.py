@@ -134,15 +134,15 @@ def _roadmap(result: AssessMaturityResult) -> Iterator[str]:
             f"{days(phase.effort_days.low, phase.effort_days.high)}, score then "
             f"{phase.score_after})"
         )
-        for item in phase.items[:6]:
+        for item in phase.items:
             check = "check, then " if item.confirm_first else ""
             effort = days(item.effort_days.low, item.effort_days.high)
             yield (
                 f"- {check}**{item.title}** ({item.owner}, {effort}, +{item.score_gained:g}): "
                 f"{_clip(item.action)} Done when: {_clip(item.exit_test)}"
             )
-        if len(phase.items) > 6:  # noqa: PLR2004  # the same six as above
-            yield f"- … {len(phase.items) - 6} more in structuredContent"
+        if phase.items_in_all > len(phase.items):
+            yield f"- … {phase.items_in_all - len(phase.items)} more with detail: full"
 
 
 def _crosswalk(result: AssessMaturityResult) -> Iterator[str]:

@@ -12,7 +12,6 @@ T = TypeVar("T")
 # 8000 tokens; JSON of this kind runs at 3.2 to 4 characters a token, so 3 is on the safe side.
 LIMIT = 24_000
 _STAGES = (
-    {"evidence": 4, "gaps": 4, "recommendations": 8, "overlays": 10, "skipped": 8, "other": 12},
     {"evidence": 3, "gaps": 3, "recommendations": 6, "overlays": 6, "skipped": 4, "other": 8},
     {"evidence": 2, "gaps": 2, "recommendations": 5, "overlays": 4, "skipped": 2, "other": 5},
     {"evidence": 1, "gaps": 1, "recommendations": 3, "overlays": 3, "skipped": 1, "other": 3},
@@ -34,24 +33,29 @@ def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityR
     truncated: list[Truncated] = []
 
     def first(field: str, items: tuple[T, ...], most: int) -> tuple[T, ...]:
-        if len(items) <= most:
-            return items
-        truncated.append(Truncated(field=field, shown=most, total=len(items)))
-        return items[:most]
+        return counted(field, items, most, len(items))
+
+    def counted(field: str, items: tuple[T, ...], most: int, total: int) -> tuple[T, ...]:
+        shown = items[:most]
+        if len(shown) < total:
+            truncated.append(Truncated(field=field, shown=len(shown), total=total))
+        return shown
 
     dimensions = []
     for d in result.dimensions:
+        evidence, gaps = stage["evidence"], stage["gaps"]
+        name = f"dimensions.{d.id}"
         shorter = {
-            "evidence": first(f"dimensions.{d.id}.evidence", d.evidence, stage["evidence"]),
-            "gaps": first(f"dimensions.{d.id}.gaps", d.gaps, stage["gaps"]),
+            "evidence": counted(f"{name}.evidence", d.evidence, evidence, d.evidence_in_all),
+            "gaps": counted(f"{name}.gaps", d.gaps, gaps, d.gaps_in_all),
         }
         dimensions.append(d.model_copy(update=shorter))
-    kept = first("recommendations", result.recommendations, stage["recommendations"])
+    kept = result.recommendations[: stage["recommendations"] + 2]
     roadmap = []
-    left = stage["recommendations"] + 4
     for phase in result.roadmap:
-        items = first(f"roadmap.{phase.name}.items", phase.items, max(1, left))
-        left -= len(items)
+        field = f"roadmap.{phase.name}.items"
+        most = stage["recommendations"]
+        items = counted(field, phase.items, most, phase.items_in_all)
         roadmap.append(phase.model_copy(update={"items": items}))
     update: dict[str, Any] = {
         "dimensions": tuple(dimensions),

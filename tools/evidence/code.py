@@ -364,6 +364,8 @@ class Code:
             module = self.modules[path]
             if module.notebook or path in self.serving_code or path in self.training:
                 continue
+            if any(c.name.startswith("sklearn.metrics.") or c.last == "evaluate" for c in module.calls):
+                continue  # that is evaluation, not scoring
             if any(p in self.loads for p in self.closure([path])):
                 found[path] = call
         return found
@@ -419,4 +421,4 @@ def _is_training(call: Call, module: PythonModule) -> bool:
 
 def _scaler_like(name: str) -> bool:
     owner = name.rpartition(".")[0].rpartition(".")[2].lower()
-    return any(w in owner for w in ("scaler", "encoder", "imputer", "vectorizer", "transformer", "explainer", "tokenizer", "pca"))
+    return any(w in owner for w in ("scaler", "encoder", "preprocess", "imputer", "vectorizer", "transformer", "explainer", "tokenizer", "pca"))

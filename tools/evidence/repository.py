@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Final
 
 from mlops_advisor.tools.evidence.code import Code
+from mlops_advisor.tools.evidence.flows import Flows
 from mlops_advisor.tools.evidence.models import Place, Skip, SourceFile, Workspace
 from mlops_advisor.tools.evidence.parse.ci import Job, jenkins_jobs, jobs_of, system_of
 from mlops_advisor.tools.evidence.parse.data import parse_ini, parse_json, parse_toml
@@ -20,6 +21,7 @@ from mlops_advisor.tools.evidence.parse.terraform import Block, parse_terraform
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.parse.yaml_tree import YamlFile, parse_yaml
 from mlops_advisor.tools.evidence.runs import Runs
+from mlops_advisor.tools.evidence.stages import Stages
 from mlops_advisor.tools.evidence.text import excerpt
 
 _MAX_TREE_CHARS: Final = 512 << 10
@@ -147,6 +149,16 @@ class Repository:
     def runs(self) -> Runs:
         """Commands in CI, pipelines, scripts and images, and the code they reach."""
         return Runs(self)
+
+    @cached_property
+    def flows(self) -> Flows:
+        """Orchestrated pipelines and what starts them."""
+        return Flows(self)
+
+    @cached_property
+    def stages(self) -> Stages:
+        """Parts of a model's life that the workspace shows."""
+        return Stages(self)
 
     # --- configuration ----------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
-from mlops_advisor.tools.evidence.parse.ci import Job, Step
+from mlops_advisor.tools.evidence.parse.ci import Job, Step, system_of
 from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
 from mlops_advisor.tools.evidence.parse.tree import Node
 
@@ -46,6 +46,17 @@ class Run:
     job: Job | None = None
     step: Step | None = None
     origin: tuple[str, int] | None = None
+
+    @property
+    def where(self) -> tuple[str, int]:
+        """Path and line of the command that began it: the CI step rather than the make target."""
+        return self.origin or (self.path, self.line)
+
+    @property
+    def at(self) -> str:
+        """The same as text, `path:line`."""
+        path, line = self.where
+        return f"{path}:{line}"
 
     @property
     def counts(self) -> bool:
@@ -214,14 +225,27 @@ class Runs:
             found += self._make_lines(names, set())
         if "tox" in words or "nox" in words:
             found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.endswith("tox.ini")]
-        if "dvc" in words and ("repro" in words or "exp" in words):
+        if "dvc" in words and ("repro" in words or "exp run" in text):
             found += [(r.path, Line(r.line, r.text, not r.hard)) for r in self.dvc]
         if "mlflow" in words and "run" in words:
             found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.lower().endswith("mlproject")]
         for word in words[:40]:
             if word.endswith((".sh", ".bash")) and (path := self.file_named(word)):
                 found += [(path, line) for line in shell_lines(self._repo.text(path))]
+            elif word.endswith((".yml", ".yaml")) and (path := self.file_named(word)):
+                found += self._yaml_lines(path)
         return found[:_MAX_LINES]
+
+    def _yaml_lines(self, path: str) -> list[tuple[str, Line]]:
+        """Commands written in a job description that another command hands on."""
+        if system_of(path) or path.endswith("dvc.yaml"):
+            return []
+        return [
+            (path, line)
+            for doc in self._repo.yaml(path).docs
+            for _, node in doc.find("command", "entrypoint", "args", "cmd")
+            for line in shell_lines(_joined(node), node.line + (1 if node.block else 0))
+        ]
 
     def _make_lines(self, names: list[str], done: set[str]) -> list[tuple[str, Line]]:
         found: list[tuple[str, Line]] = []

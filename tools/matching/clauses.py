@@ -11,7 +11,7 @@ import unicodedata
 from dataclasses import dataclass
 
 _TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[,()\u2013\u2014%]|(?<=\s)-(?=\s)|&")
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+|[\n\r;:]+\s*|\s[\u2022*]\s")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|[\n\r;]+\s*|:\s+|\s[\u2022*]\s")
 _CONTRACTIONS = {
     "can't": ("can", "not"),
     "won't": ("will", "not"),
@@ -20,11 +20,14 @@ _CONTRACTIONS = {
 }
 _ENDINGS = {"n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'m": "am", "'d": "would"}
 _SPLITS = frozenset(
-    ", ( ) \u2013 \u2014 - and but while whereas although though however except yet so then because & or plus".split()
+    ", ( ) \u2013 \u2014 - & and but while whereas although though however except yet so then "
+    "because or plus if when whenever".split()
 )
 _HARD = frozenset(
-    "but while whereas although though however except because ( ) \u2013 \u2014 -".split()
+    "but while whereas although though however except because if when whenever ( ) "
+    "\u2013 \u2014 -".split()
 )
+_MARKS = frozenset(", ( ) \u2013 \u2014 - &".split())
 PRONOUNS = frozenset(
     "we i they it he she you nobody someone somebody everyone everybody nothing everything "
     "this that these those there anyone each".split()
@@ -70,6 +73,7 @@ class Clause:
     carried: int
     start: int
     end: int
+    sentence: int
 
 
 def normalise(text: str) -> str:
@@ -108,23 +112,23 @@ def clauses_of(text: str) -> tuple[Clause, ...]:
     plain = normalise(text)
     found: list[Clause] = []
     start = 0
-    for cut in [*_SENTENCE.finditer(plain), None]:
+    for number, cut in enumerate([*_SENTENCE.finditer(plain), None]):
         end = cut.start() if cut else len(plain)
         sentence = plain[start:end]
         if not sentence.rstrip().endswith("?"):
-            found.extend(_sentence(tokens_of(sentence, start)))
+            found.extend(_sentence(tokens_of(sentence, start), number))
         start = cut.end() if cut else end
     return tuple(found)
 
 
-def _sentence(tokens: list[Token]) -> list[Clause]:
+def _sentence(tokens: list[Token], number: int) -> list[Clause]:
     chunks: list[list[Token]] = [[]]
     hard = [True]
     for token in tokens:
         if token.word in _SPLITS:
             chunks.append([])
             hard.append(token.word in _HARD or (hard[-1] and not chunks[-2]))
-            if token.word in {"or", "and", "but", "yet", "except"}:
+            if token.word not in _MARKS:
                 chunks[-1].append(token)
         else:
             chunks[-1].append(token)
@@ -142,7 +146,9 @@ def _sentence(tokens: list[Token]) -> list[Clause]:
     for chunk in merged:
         words = [t.word for t in chunk if t.word not in _SPLITS]
         carried = subject if clauses and _lacks_subject(words) else ()
-        clauses.append(Clause((*carried, *chunk), len(carried), chunk[0].start, chunk[-1].end))
+        clauses.append(
+            Clause((*carried, *chunk), len(carried), chunk[0].start, chunk[-1].end, number)
+        )
         if not carried:
             subject = _subject(chunk)
     return clauses

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
-from mlops_advisor.resources.models import Practice
-from mlops_advisor.tools.matching.clauses import AUXILIARIES, Clause, clauses_of
+from mlops_advisor.resources.models import Concepts, Practice
+from mlops_advisor.tools.matching.clauses import AUXILIARIES, clauses_of
 from mlops_advisor.tools.matching.patterns import Pattern, Span, Vocabulary
 
-_REACH = 7
+_REACH = 7  # words that a negation reaches
+_WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
+_CONDITIONS = frozenset({"if", "when", "whenever", "once", "should", "unless"})
+_DOUBLE = frozenset({"without", "unless", "until", "before"})
 _JOINING = frozenset({",", "(", ")", "\u2013", "\u2014", "-", "&"})
 
 
@@ -45,11 +49,25 @@ class _Rule:
 
 @dataclass(frozen=True, slots=True)
 class _Cues:
+    """What the words around say: negated positions, and marks that hold for the whole clause."""
+
     negated: frozenset[int]
     planned: bool
     past: bool
     partly: bool
     by_hand: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    """The words of a sentence with the clause of each; a carried subject stands twice."""
+
+    words: tuple[str, ...]
+    clause_of: tuple[int, ...]
+    own: tuple[bool, ...]
+    cues: tuple[_Cues, ...]
+    offsets: tuple[int, ...]
+    quotes: tuple[tuple[int, int], ...]
 
 
 class Matcher:
@@ -58,88 +76,105 @@ class Matcher:
     def __init__(
         self,
         practices: Iterable[Practice],
-        concepts: Mapping[str, tuple[str, ...]],
-        cues: Mapping[str, tuple[str, ...]],
+        lexicon: Concepts,
     ) -> None:
         """Compile.  Raises PatternError for a pattern that is not in the language."""
-        self._vocabulary = Vocabulary(concepts)
-        self._cue = {name: self._vocabulary.term("|".join(words)) for name, words in cues.items()}
-        self._rules: list[_Rule] = []
+        self._vocabulary = Vocabulary(lexicon.concepts, lexicon.guards)
+        self._cue = {
+            name: self._vocabulary.term("|".join(words)) for name, words in lexicon.cues.items()
+        }
+        self._concepts = {name: self._vocabulary.term(f"@{name}") for name in lexicon.concepts}
+        self._by_first: dict[int, list[_Rule]] = {}
         for practice in practices:
             for texts, denies in ((practice.says, False), (practice.denies, True)):
                 for text in texts:
                     rule = _Rule(practice.id, self._vocabulary.pattern(text), denies)
-                    self._rules.append(rule)
-        self._by_first: dict[int, list[_Rule]] = {}
-        for rule in self._rules:
-            self._by_first.setdefault(rule.pattern.wanted[0], []).append(rule)
+                    self._by_first.setdefault(rule.pattern.wanted[0], []).append(rule)
 
     def read(self, texts: Sequence[str]) -> Reading:
         """Return the matches in order of the texts; the order of texts changes nothing else."""
         matches: list[Match] = []
         unread: list[str] = []
         for item, text in enumerate(texts):
-            for clause in clauses_of(text):
-                quote = text[clause.start : clause.end].strip()
-                found = self._clause(clause)
-                matches.extend(Match(p, a, quote, item) for p, a in found)
-                if not found and len(quote.split()) > 1:
-                    unread.append(quote)
+            for sentence in self._sentences(text):
+                found = self._sentence(sentence)
+                touched: set[int] = set()
+                for practice, answer, first, last in found:
+                    start, end = sentence.quotes[first][0], sentence.quotes[last][1]
+                    matches.append(Match(practice, answer, text[start:end].strip(), item))
+                    touched.update(range(first, last + 1))
+                for number, (start, end) in enumerate(sentence.quotes):
+                    quote = text[start:end].strip()
+                    if number not in touched and len(quote.split()) > 1:
+                        unread.append(quote)
         return Reading(tuple(matches), tuple(unread))
 
     def concepts_in(self, text: str, names: Iterable[str]) -> tuple[str, ...]:
         """Return which of the concepts `names` are mentioned in `text`."""
         words = [t.word for c in clauses_of(text) for t in c.tokens if t.word not in _JOINING]
         hits = self._vocabulary.found(words)
-        return tuple(n for n in names if self._vocabulary.term(f"@{n}") in hits)
+        return tuple(n for n in names if self._concepts[n] in hits)
 
-    def _clause(self, clause: Clause) -> list[tuple[str, str]]:
-        tokens = [t for t in clause.tokens if t.word not in _JOINING]
-        words = [t.word for t in tokens]
-        hits = self._vocabulary.found(words)
-        cues = self._cues(words, hits)
-        own = clause.start
-        answers: dict[str, list[str]] = {}
+    def _sentences(self, text: str) -> Iterable[_Sentence]:
+        for _, group in groupby(clauses_of(text), key=lambda c: c.sentence):
+            words: list[str] = []
+            clause_of: list[int] = []
+            own: list[bool] = []
+            cues: list[_Cues] = []
+            offsets: list[int] = []
+            quotes: list[tuple[int, int]] = []
+            for number, clause in enumerate(group):
+                tokens = [t for t in clause.tokens if t.word not in _JOINING]
+                offsets.append(len(words))
+                words.extend(t.word for t in tokens)
+                clause_of.extend(number for _ in tokens)
+                own.extend(t.start >= clause.start for t in tokens)
+                cues.append(self._cues([t.word for t in tokens]))
+                quotes.append((clause.start, clause.end))
+            yield _Sentence(
+                tuple(words), tuple(clause_of), tuple(own), tuple(cues), tuple(offsets),
+                tuple(quotes),
+            )  # fmt: skip
+
+    def _sentence(self, sentence: _Sentence) -> list[tuple[str, str, int, int]]:
+        """Return (practice, answer, first clause, last clause), in one clause where possible."""
+        hits = self._vocabulary.found(list(sentence.words))
+        found: dict[tuple[str, int, int], list[str]] = {}
         for first in hits:
             for rule in self._by_first.get(first, ()):
-                if not self._fits(rule.pattern, hits):
+                if any(term not in hits for term in rule.pattern.wanted):
                     continue
-                spans = [hits[term] for term in rule.pattern.wanted]
-                if all(tokens[s[0]].start < own for group in spans for s in group):
-                    continue
-                answer = _answer(rule, spans, cues)
-                if answer is not None:
-                    answers.setdefault(rule.practice, []).append(answer)
-        return [(p, min(a, key=_ORDER.index)) for p, a in sorted(answers.items())]
+                for place, spans in _places(rule.pattern, hits, sentence):
+                    answer = _answer(rule, spans, sentence)
+                    if answer is not None:
+                        found.setdefault((rule.practice, *place), []).append(answer)
+        return [
+            (practice, min(answers, key=_ORDER.index), first, last)
+            for (practice, first, last), answers in sorted(found.items())
+        ]
 
-    @staticmethod
-    def _fits(pattern: Pattern, hits: Mapping[int, list[Span]]) -> bool:
-        return all(t in hits for t in pattern.wanted) and not any(
-            t in hits for t in pattern.unwanted
-        )
-
-    def _cues(self, words: list[str], hits: Mapping[int, list[Span]]) -> _Cues:
+    def _cues(self, words: list[str]) -> _Cues:
+        hits = self._vocabulary.found(words)
         spans = {name: hits.get(term, []) for name, term in self._cue.items()}
+        # "If a column goes missing" denies nothing: it says when something happens.
+        if words and words[0] in _CONDITIONS:
+            return _Cues(frozenset(), planned=False, past=False, partly=False, by_hand=False)
         masked = {i for s in spans["not_a_negation"] for i in range(s[0], s[1] + 1)}
         subjects = [s for s in spans["negation_subject"] if s[0] not in masked]
         forward = [s for s in spans["negation_forward"] if s[0] not in masked]
-        # "nothing goes live without review" and "never unless" assert what follows.
-        double = [
-            i
-            for i, w in enumerate(words)
-            if w in {"without", "unless", "until"} and i not in masked
-        ]
-        outer = [s for s in (*subjects, *forward) if double and s[0] < double[-1]]
-        if outer:
-            last = double[-1]
-            subjects = [s for s in subjects if s[0] > last]
-            forward = [s for s in forward if s[0] > last]
+        # "Nothing goes live without review" and "never unless" assert what follows.
+        # So does "a release is blocked without a card".
+        double = [i for i, w in enumerate(words) if w in _DOUBLE and i not in masked]
+        outer = (*subjects, *forward, *spans["blocks"])
+        if double and any(s[0] < double[-1] for s in outer):
+            subjects = [s for s in subjects if s[0] > double[-1]]
+            forward = [s for s in forward if s[0] > double[-1]]
         negated: set[int] = set()
-        for _, last_word in subjects:
-            negated.update(range(last_word + 1, min(len(words), last_word + 2 * _REACH)))
-        for _, last_word in forward:
-            for i in range(last_word + 1, min(len(words), last_word + 1 + _REACH)):
-                if words[i] in AUXILIARIES and i > last_word + 1:
+        for _, last in subjects:
+            negated.update(range(last + 1, min(len(words), last + 2 * _REACH)))
+        for _, last in forward:
+            for i in range(last + 1, min(len(words), last + 1 + _REACH)):
+                if words[i] in AUXILIARIES and i > last + 1:
                     break
                 negated.add(i)
         for first, _ in spans["negation_backward"]:
@@ -150,21 +185,62 @@ class Matcher:
             planned=bool(spans["planned"]),
             past=bool(spans["past"]),
             partly=bool(spans["partly"]),
-            by_hand=bool(spans["by_hand"]),
+            by_hand=any(
+                not any(m[0] <= s[0] <= m[1] for m in spans["not_by_hand"])
+                for s in spans["by_hand"]
+            ),
         )
 
 
-def _answer(rule: _Rule, spans: list[list[Span]], cues: _Cues) -> str | None:
-    negated = any(all(s[1] in cues.negated for s in group) for group in spans)
-    unreal = negated or cues.planned or cues.past
+_Place = tuple[int, int]
+
+
+def _places(
+    pattern: Pattern, hits: Mapping[int, list[Span]], sentence: _Sentence
+) -> Iterable[tuple[_Place, list[list[Span]]]]:
+    """Yield the clauses in which the pattern holds; failing that, the sentence as a whole."""
+    inside = False
+    for number in range(len(sentence.cues)):
+        spans = [
+            [s for s in hits[term] if sentence.clause_of[s[0]] == number] for term in pattern.wanted
+        ]
+        if not all(spans) or not any(sentence.own[s[0]] for group in spans for s in group):
+            continue
+        inside = True
+        if not any(
+            sentence.clause_of[s[0]] == number
+            for term in pattern.unwanted
+            for s in hits.get(term, ())
+        ):
+            yield (number, number), spans
+    if inside or len(pattern.wanted) == 1 or any(t in hits for t in pattern.unwanted):
+        return
+    spans = [list(hits[term]) for term in pattern.wanted]
+    first = min(s[0] for group in spans for s in group)
+    last = max(s[1] for group in spans for s in group)
+    if last - first <= _WINDOW:
+        yield (sentence.clause_of[first], sentence.clause_of[last]), spans
+
+
+def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | None:
+    touched = {sentence.clause_of[s[0]] for group in spans for s in group}
+    cues = [sentence.cues[n] for n in touched]
+    negated = any(all(_negated(s, sentence) for s in group) for group in spans)
+    past = any(c.past for c in cues)
+    partly = any(c.partly for c in cues)
     if rule.denies:
-        if unreal:
+        if negated or past:
             return None
-        return rule.pattern.answer or ("partly" if cues.partly else "no")
-    if unreal:
+        return rule.pattern.answer or ("partly" if partly else "no")
+    if negated or past or any(c.planned for c in cues):
         return "no"
     if rule.pattern.answer is not None:
         return rule.pattern.answer
-    if cues.partly:
+    if partly:
         return "partly"
-    return "by_hand" if cues.by_hand else "automated"
+    return "by_hand" if any(c.by_hand for c in cues) else "automated"
+
+
+def _negated(span: Span, sentence: _Sentence) -> bool:
+    number = sentence.clause_of[span[1]]
+    return span[1] - sentence.offsets[number] in sentence.cues[number].negated

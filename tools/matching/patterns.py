@@ -33,6 +33,7 @@ class Vocabulary:
     """All terms of all patterns, each stored once, and their indexes by word and stem."""
 
     concepts: Mapping[str, tuple[str, ...]]
+    guards: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _terms: dict[frozenset[str], int] = field(default_factory=dict)
     _words: dict[str, list[int]] = field(default_factory=dict)
     _stems: dict[str, list[int]] = field(default_factory=dict)
@@ -69,19 +70,29 @@ class Vocabulary:
         """Return, for each term present in `words`, the spans (first, last) where it is."""
         hits: dict[int, list[Span]] = {}
         for i, word in enumerate(words):
-            for number in self._words.get(word, ()):
+            alone = not self._guarded(words, i)
+            for number in self._words.get(word, ()) if alone else ():
                 hits.setdefault(number, []).append((i, i))
             for phrase, number in self._phrases.get(word, ()):
                 if _follows(words, i, phrase):
                     hits.setdefault(number, []).append((i, i + len(phrase) - 1))
             for cut in range(1, len(word) + 1):
                 stem = word[:cut]
-                for number in self._stems.get(stem, ()):
+                for number in self._stems.get(stem, ()) if alone else ():
                     hits.setdefault(number, []).append((i, i))
                 for phrase, number in self._stem_phrases.get(stem, ()):
                     if _follows(words, i, phrase):
                         hits.setdefault(number, []).append((i, i + len(phrase) - 1))
         return hits
+
+    def _guarded(self, words: list[str], at: int) -> bool:
+        """Tell that a word means something else here: the data of 'data scientist'."""
+        after = self.guards.get(words[at])
+        return (
+            after is not None
+            and at + 1 < len(words)
+            and any(_follows(words, at + 1, (part,)) for part in after)
+        )
 
     def _expand(self, text: str, via: tuple[str, ...]) -> Iterable[str]:
         for alternative in text.split("|"):

@@ -122,9 +122,11 @@ class PythonModule:
     functions: list[Function] = field(default_factory=list)
     classes: list[Class] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
+    branches: list[Check] = field(default_factory=list)  # comparisons that decide, without a stop
     constants: dict[str, tuple[Value, int]] = field(default_factory=dict)
     strings: list[tuple[str, int]] = field(default_factory=list)  # those that look like addresses
     raises: list[tuple[str, int]] = field(default_factory=list)  # scope and line
+    made: dict[str, str] = field(default_factory=dict)  # variable -> name of the call that made it
     main: bool = False
     problem: str = ""
     notebook: bool = False
@@ -327,6 +329,11 @@ class _Walker:
             if kind:
                 self._check(kind, node, node.test, scope)
                 break
+        else:
+            names, compares = _names_in(node.test)
+            if compares and names:
+                check = Check("branch", node.lineno, names, compares, False, scope.name, scope.swallowed)
+                self._module.branches.append(check)
         if not scope.name and _is_main(node.test):
             self._module.main = True
         return scope
@@ -361,6 +368,7 @@ class _Walker:
         cache: dict[str, str] = {}
         for call in self._module.calls:
             call.name = self._resolved(call.name, cache)
+        self._module.made = {v: self._resolved(c, cache) for v, c in self._made.items()}
         for function in self._module.functions:
             function.decorators = tuple(self._resolved(d, cache) for d in function.decorators)
             function.params = tuple((n, self._resolved(a, cache)) for n, a in function.params)

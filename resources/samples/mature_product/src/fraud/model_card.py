@@ -37,7 +37,7 @@ def model_card(version: str, report: dict[str, Any], config: dict[str, Any]) -> 
         for name, value in figures.items()
         if value
     ]
-    return CARD.format(**{**config, **report}, version=version, rows="\n".join(rows))
+    return CARD.format(**{**config, **report, "version": version, "rows": "\n".join(rows)})
 
 
 def main() -> None:

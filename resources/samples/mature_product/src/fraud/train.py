@@ -71,6 +71,7 @@ def evaluate(test: pd.DataFrame, candidate: lgb.Booster) -> dict[str, Any]:
         "slices": {
             name: {**measure(labels[mask], scores[mask.to_numpy()]), "rows": int(mask.sum())}
             for name, mask in slices(test).items()
+            if labels[mask].nunique() == 2
         },
     }
 

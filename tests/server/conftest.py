@@ -1,0 +1,169 @@
+"""A stand-in tool that does whatever a test asks for, and servers that offer it."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import pytest
+from mcp.server.lowlevel import Server
+from pydantic import Field
+
+from mlops_advisor.resources import loaders
+from mlops_advisor.server import registry, wire
+from mlops_advisor.server.app import build_server
+from mlops_advisor.server.settings import Settings
+from mlops_advisor.tools.common.errors import InvalidInputError, Problem
+from mlops_advisor.tools.common.models import Frozen, Options
+from mlops_advisor.tools.common.run import RunContext
+
+PRACTICES = tuple(f"practice_{number}" for number in range(1, 21))
+ANSWERS = ("no", "partly", "by_hand", "automated", "not_applicable", "unknown")
+
+
+class Said(Frozen):
+    """An answer."""
+
+    practice: str = Field(description="Practice id.")
+    answer: Literal["no", "partly", "by_hand", "automated", "not_applicable", "unknown"] = Field(
+        description="The answer."
+    )
+
+
+class Part(Frozen):
+    """A nested object."""
+
+    size: int | None = Field(default=None, ge=1, description="Size, 1 or more.")
+
+
+class StandInInput(Frozen):
+    """What to do."""
+
+    do: Literal["answer", "crash", "exit", "recurse", "deny", "wait", "count"] = Field(
+        default="answer", description="What to do."
+    )
+    responses: tuple[Said, ...] = Field(default=(), description="Answers.")
+    workspace: str | None = Field(default=None, description="Folder.")
+    part: Part = Field(default=Part(), description="Nested.")
+    options: Options = Field(default=Options(), description="Options.")
+
+
+class Asked(Frozen):
+    """A question."""
+
+    practice: str = Field(description="Practice id.")
+    question: str = Field(description="The question.")
+    answers: tuple[str, ...] = Field(description="Answers allowed.")
+    why: str = Field(description="Why.")
+
+
+class StandInResult(Frozen):
+    """What was done."""
+
+    confidence: float = Field(ge=0, le=1, description="Grows by 0.1 with every answer, 0-1.")
+    heard: dict[str, str] = Field(description="Answers by practice.")
+    questions: tuple[Asked, ...] = Field(description="What is open.")
+    as_of: str = Field(description="ISO date.")
+    absent: str | None = Field(default=None, description="Never there.")
+
+
+class Hooks:
+    """What the stand-in's runs and the tests tell each other."""
+
+    def __init__(self) -> None:
+        self.started = threading.Event()
+        self.ended = threading.Event()
+        self.runs = 0
+
+
+def _recurse(depth: int) -> int:
+    return _recurse(depth + 1) + 1
+
+
+def _run(hooks: Hooks) -> Callable[[StandInInput, RunContext], StandInResult]:
+    def run(request: StandInInput, context: RunContext) -> StandInResult:
+        hooks.runs += 1
+        match request.do:
+            case "crash":
+                raise RuntimeError("secret detail")
+            case "exit":
+                sys.exit(3)
+            case "recurse":
+                _recurse(0)
+            case "deny":
+                raise InvalidInputError("not that", (Problem("do", "choose another"),))
+            case "wait":
+                hooks.started.set()
+                while not context.expired():
+                    pass
+                hooks.ended.set()
+            case "count":
+                for done in range(100):
+                    context.progress(done + 1, 100, f"step {done + 1}")
+            case _:
+                pass
+        heard = {item.practice: item.answer for item in request.responses}
+        return StandInResult(
+            confidence=min(1.0, len(heard) / 10),
+            heard=heard,
+            questions=tuple(
+                Asked(practice=name, question=f"Do you {name}?", answers=ANSWERS, why="tells")
+                for name in PRACTICES
+                if name not in heard
+            )[:12],
+            as_of=context.as_of.isoformat(),
+        )
+
+    return run
+
+
+@pytest.fixture
+def hooks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hooks]:
+    """Replace the tools by the stand-in."""
+    given = Hooks()
+    package, models, run, text = (
+        ModuleType(name)
+        for name in ("stand_in", "stand_in.models", "stand_in.run", "stand_in.text")
+    )
+    vars(package).update(NAME="stand_in", TITLE="Stand-in", DESCRIPTION="Does as told.")
+    vars(models).update(StandInInput=StandInInput, StandInResult=StandInResult)
+    vars(run).update(run=_run(given))
+    vars(text).update(render=lambda result: f"heard {len(result.heard)} answers")
+    for module in (package, models, run, text):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(registry, "TOOLS", ("stand_in",))
+    monkeypatch.setattr(loaders, "bundled", object)
+    registry._load.cache_clear()
+    entry = wire.entry(registry.load("stand_in"))
+    monkeypatch.setattr(registry, "listing", lambda: (entry,))
+    yield given
+    registry._load.cache_clear()
+
+
+@pytest.fixture
+def build(hooks: Hooks) -> Callable[..., Server[Any]]:
+    """Return a function that builds a server with the stand-in as its only tool."""
+
+    def make(*roots: Path) -> Server[Any]:
+        return build_server(Settings(roots=roots))
+
+    return make
+
+
+@pytest.fixture
+def text_of() -> Callable[[Any], str]:
+    def get(result: Any) -> str:
+        assert len(result.content) == 1
+        text: str = result.content[0].text
+        return text
+
+    return get
+
+
+@pytest.fixture
+def arguments() -> Mapping[str, Any]:
+    return {"options": {"interview": False, "as_of": "2026-11-23"}}

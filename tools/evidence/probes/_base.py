@@ -1,0 +1,168 @@
+"""What a probe is, the four answers, and how strong evidence in code is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from mlops_advisor.tools.evidence.code import Hit
+from mlops_advisor.tools.evidence.models import Outcome, Place, Strength
+from mlops_advisor.tools.evidence.repository import Repository
+
+MAX_PLACES: Final = 5
+C, W, E = Strength.CONFIGURED, Strength.WIRED, Strength.ENFORCED
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a probe found; places are evidence, the best first."""
+
+    outcome: Outcome
+    detail: str
+    strength: Strength | None = None
+    places: tuple[Place, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question.  `searched` says where the answer is looked for."""
+
+    id: str
+    practice: str
+    question: str
+    searched: str
+    look: Callable[[Repository], Verdict]
+
+
+def probe(
+    id_: str, *, practice: str, searched: str
+) -> Callable[[Callable[[Repository], Verdict]], Probe]:
+    """Make a function a probe; its docstring is the question."""
+
+    def make(look: Callable[[Repository], Verdict]) -> Probe:
+        return Probe(id_, practice, (look.__doc__ or "").strip(), searched, look)
+
+    return make
+
+
+class Spot(NamedTuple):
+    """A place in a file; `scope` and `swallowed` matter for code."""
+
+    path: str
+    line: int
+    scope: str = ""
+    swallowed: bool = False
+
+
+def spots(hits: Iterable[Hit]) -> list[Spot]:
+    """Spots of calls."""
+    return [Spot(h.module.path, h.call.line, h.call.scope, h.call.swallowed) for h in hits]
+
+
+def show(repo: Repository, found: Iterable[Spot | tuple[str, int]]) -> tuple[Place, ...]:
+    """Places of spots: each line once, at most five."""
+    places: dict[tuple[str, int], Place] = {}
+    for spot in found:
+        key = (spot[0], spot[1])
+        if key not in places:
+            places[key] = repo.place(*key)
+        if len(places) == MAX_PLACES:
+            break
+    return tuple(places.values())
+
+
+def present(
+    repo: Repository, strength: Strength, detail: str, found: Iterable[Spot | tuple[str, int]]
+) -> Verdict:
+    """The practice is there, this strong."""
+    return Verdict(Outcome.PRESENT, detail, strength, show(repo, found))
+
+
+def absent(repo: Repository, detail: str, found: Iterable[Spot | tuple[str, int] | None] = ()) -> Verdict:
+    """Looked for where it would have to be, and not there."""
+    return Verdict(Outcome.ABSENT, detail, None, show(repo, [f for f in found if f is not None]))
+
+
+def unknown(detail: str) -> Verdict:
+    """Files cannot tell."""
+    return Verdict(Outcome.UNKNOWN, detail)
+
+
+def not_applicable(detail: str) -> Verdict:
+    """The workspace lacks the stage that makes the practice relevant."""
+    return Verdict(Outcome.NOT_APPLICABLE, detail)
+
+
+class Grade(NamedTuple):
+    """Strength of evidence in code, why, and the spots, the strongest first."""
+
+    strength: Strength
+    why: str
+    spots: list[Spot]
+
+
+def grade(repo: Repository, found: Iterable[Spot], *, stops: bool = False) -> Grade | None:
+    """Tell how far code is in use: written, used, or run without a person.
+
+    With `stops`, code whose failure an `except` hides never counts as enforced.
+    """
+    graded: list[tuple[Strength, str, Spot]] = []
+    for spot in found:
+        strength, why = _grade_one(repo, spot, stops=stops)
+        graded.append((strength, why, spot))
+    if not graded:
+        return None
+    graded.sort(key=lambda g: (-g[0], repo.is_aside(g[2].path), g[2].path, g[2].line))
+    best = graded[0]
+    return Grade(best[0], best[1], [g[2] for g in graded])
+
+
+def _grade_one(repo: Repository, spot: Spot, *, stops: bool) -> tuple[Strength, str]:
+    module = repo.code.modules.get(spot.path)
+    if module is None:
+        return C, "it is written down; nothing here runs it"
+    if module.notebook:
+        run = repo.runs.piped.get(spot.path) or repo.runs.automatic.get(spot.path)
+        return (W, f"the notebook is run by {run.at}") if run else (C, "only in a notebook")
+    if repo.is_aside(spot.path):
+        return C, "only in an example"
+    if not repo.code.is_used(module, spot.scope):
+        return C, f"`{spot.scope}` is defined but never called"
+    if stops and spot.swallowed:
+        return C, "its failure is caught and ignored"
+    run = repo.runs.automatic.get(spot.path)
+    if run is not None:
+        return E, f"run without a person by {run.at}"
+    if spot.path in repo.flows.modules:
+        return E, "run as a step of a pipeline"
+    if spot.path in repo.code.training_code:
+        return W, "used by the training code"
+    if spot.path in repo.code.serving_code:
+        return W, "used by the serving code"
+    if spot.path in repo.code.batch:
+        return W, "used by the batch scoring code"
+    run = repo.runs.by_hand.get(spot.path)
+    if run is not None:
+        return W, f"run by {run.at}"
+    return C, "nothing in the workspace runs it"
+
+
+def from_code(
+    repo: Repository, what: str, found: Iterable[Spot], *, stops: bool = False, most: Strength = E
+) -> Verdict | None:
+    """A present verdict from spots in code, or None when there are none."""
+    graded = grade(repo, found, stops=stops)
+    if graded is None:
+        return None
+    strength = min(graded.strength, most)
+    return present(repo, strength, f"{what}; {graded.why}.", graded.spots)
+
+
+def stronger(*verdicts: Verdict | None) -> Verdict | None:
+    """The verdict with the most strength, the first among equals."""
+    best: Verdict | None = None
+    for verdict in verdicts:
+        if verdict is not None and (best is None or (verdict.strength or 0) > (best.strength or 0)):
+            best = verdict
+    return best

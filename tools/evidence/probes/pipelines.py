@@ -1,0 +1,141 @@
+"""Training as a pipeline, and what starts it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Spot,
+    Verdict,
+    W,
+    absent,
+    from_code,
+    not_applicable,
+    present,
+    probe,
+    spots,
+    unknown,
+)
+from mlops_advisor.tools.evidence.repository import Repository
+
+_DRIFT: Final = ("drift", "degrad", "performance_drop", "psi", "retrain_needed", "should_retrain")
+_START: Final = ("trigger_dag", "TriggerDagRunOperator", "run_deployment", "create_run_from_pipeline_func", "create_dispatch_event", "start_pipeline_execution", "trigger_retraining", "retrain", "start_execution", "trigger_training", "run_pipeline", "retrain_model")
+
+
+@probe(
+    "training_pipeline",
+    practice="training_pipeline",
+    searched="pipeline definitions of Airflow, Kubeflow, Prefect, Dagster, Metaflow, Flyte, ZenML, Kedro, DVC, Argo, SageMaker, Vertex, Azure ML, TFX, Luigi, Databricks",
+)
+def training_pipeline(repo: Repository) -> Verdict:
+    """Does training run as an orchestrated pipeline of steps?"""
+    flows = [f for f in repo.flows.all if f.trains and not repo.is_aside(f.path)]
+    if flows:
+        flow = flows[0]
+        places = [(f.path, f.line) for f in flows]
+        live = [t for t in repo.flows.triggers if not t.off]
+        if live:
+            return present(repo, E, f"{flow.tool} runs the training steps, started by {live[0].what}.", [*places, (live[0].path, live[0].line)])
+        run = next((r for f in flows if (r := repo.runs.automatic.get(f.path)) is not None), None)
+        if run is None and any(f.tool == "DVC" for f in flows):
+            run = next((r for r in repo.runs.ci if r.automatic and r.hard and r.counts and "dvc" in r.text and ("repro" in r.text or "exp run" in r.text)), None)
+        if run is not None:
+            return present(repo, E, f"{flow.tool} runs the training steps, started by {run.at}.", [*places, run.where])
+        return present(repo, W, f"{flow.tool} runs the training steps; nothing found starts it by itself.", places)
+    if repo.flows.all:
+        places = [(f.path, f.line) for f in repo.flows.all]
+        return present(repo, C, "A pipeline is defined, but no step of it was seen to train.", places)
+    targets = [r for r in repo.runs.make if any(p in repo.code.training_scripts for p in repo.runs.modules(r))]
+    if targets:
+        return present(repo, C, "Training runs from make: steps in order, without retries or recorded state.", [(targets[0].path, targets[0].line)])
+    if repo.stages.training is not None:
+        return absent(repo, "Training is here, and no orchestrated pipeline runs it.", [repo.stages.training])
+    return not_applicable("Nothing here trains a model.")
+
+
+@probe(
+    "training_trigger",
+    practice="training_triggered",
+    searched="schedules, sensors and events of orchestrators, cron objects, CI schedules, cloud schedulers",
+)
+def training_trigger(repo: Repository) -> Verdict:
+    """Does training start by schedule or on new data, without a person?"""
+    triggers = repo.flows.triggers
+    live = [t for t in triggers if not t.off]
+    if live:
+        return present(repo, E, f"Training is started by a {live[0].what}.", [(t.path, t.line) for t in live])
+    if triggers:
+        return absent(repo, "A schedule is written down, but it is null, paused or switched off.", [(t.path, t.line) for t in triggers])
+    if repo.stages.pipeline is not None:
+        return absent(repo, "A pipeline is here, and no schedule or event starts it.", [repo.stages.pipeline])
+    if repo.stages.training is not None:
+        return absent(repo, "Training is here, and nothing starts it by itself.", [repo.stages.training])
+    return not_applicable("Nothing here trains a model.")
+
+
+@probe(
+    "retraining_on_signal",
+    practice="continuous_training",
+    searched="code that starts training in the same function or module that judges drift or live quality",
+)
+def retraining_on_signal(repo: Repository) -> Verdict:
+    """Does drift or a fall in live performance start retraining?"""
+    found: list[Spot] = []
+    for hit in repo.code.calls(*[f"*.{n}" for n in _START]):
+        module = hit.module
+        checks = [c for c in module.checks if any(w in n for n in c.names for w in _DRIFT)]
+        around = hit.call.scope.lower()
+        near = any(w in c.name.lower() for c in module.calls for w in _DRIFT) or any(w in around for w in _DRIFT)
+        if checks or near:
+            found += spots([hit])
+    for job in repo.jobs:
+        if "event" in job.events and any(w in f"{job.name} {job.path}".lower() for w in ("retrain", "train")):
+            found.append(Spot(job.path, job.line))
+    verdict = from_code(repo, "A judgement on drift starts training", found)
+    if verdict is not None:
+        return verdict
+    if repo.stages.training is not None and repo.stages.scoring is not None:
+        return absent(repo, "Nothing here starts training from what is seen in production.", [repo.stages.training])
+    return unknown("Training and serving are not both here.")
+
+
+@probe(
+    "compute",
+    practice="managed_compute",
+    searched="jobs of SageMaker, Vertex, Azure ML, Kubeflow, Ray, Databricks, Slurm, Kubernetes",
+)
+def compute(repo: Repository) -> Verdict:
+    """Does training run on shared managed compute?"""
+    hits = repo.code.calls(
+        "sagemaker.estimator.",
+        "sagemaker.pytorch.",
+        "sagemaker.sklearn.",
+        "sagemaker.xgboost.",
+        "sagemaker.tensorflow.",
+        "sagemaker.huggingface.",
+        "google.cloud.aiplatform.CustomJob",
+        "google.cloud.aiplatform.CustomTrainingJob",
+        "google.cloud.aiplatform.CustomContainerTrainingJob",
+        "azure.ai.ml.command",
+        "azureml.core.ScriptRunConfig",
+        "ray.job_submission.",
+        "ray.train.torch.TorchTrainer",
+        "ray.train.",
+        "sky.launch",
+        "airflow.providers.cncf.kubernetes.operators.pod.KubernetesPodOperator",
+        "kubeflow.training.",
+        "submitit.",
+        "modal.App",
+    )
+    found = spots(hits)
+    found += [Spot(m.path, m.line) for m in repo.kinds("PyTorchJob", "TFJob", "MPIJob", "TrainJob", "RayJob", "XGBoostJob")]
+    found += [Spot(r.path, r.line) for r in repo.runs.everything if r.counts and any(w in r.text for w in ("sbatch ", "az ml job create", "gcloud ai custom-jobs", "ray job submit", "databricks jobs", "anyscale job"))]
+    verdict = from_code(repo, "Training is sent to managed compute", found)
+    if verdict is not None:
+        return verdict
+    triggers = [t for t in repo.flows.triggers if not t.off]
+    if triggers:
+        return present(repo, C, "Training starts by itself, so on no one's laptop; the machine is not shown.", [(t.path, t.line) for t in triggers])
+    return unknown("Files do not tell where training runs.") if repo.stages.training else not_applicable("Nothing here trains a model.")

@@ -1,0 +1,108 @@
+"""Which parts of a model's life a workspace shows.  Without a stage, its practices do not apply."""
+
+from __future__ import annotations
+
+import re
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
+
+from mlops_advisor.tools.evidence.code import ML_ROOTS
+
+if TYPE_CHECKING:
+    from mlops_advisor.tools.evidence.repository import Repository
+
+_SERVE: Final = re.compile(
+    r"\b(?:mlflow models serve|bentoml serve|torchserve|tritonserver|tensorflow_model_server|vllm serve|"
+    r"seldon-core-microservice|mlserver start|ray serve|serve run|gcloud ai endpoints|az ml online-)"
+)
+_SERVE_KINDS: Final = ("InferenceService", "SeldonDeployment", "RayService", "InferenceGraph", "Model", "ServingRuntime")
+_SERVE_APIS: Final = ("serving.kserve.io", "machinelearning.seldon.io", "mlops.seldon.io", "ray.io", "serving.kubeflow.org")
+_SERVE_RESOURCES: Final = (
+    "aws_sagemaker_endpoint",
+    "google_vertex_ai_endpoint",
+    "azurerm_machine_learning_inference",
+    "databricks_model_serving",
+)
+_TRAIN_KINDS: Final = ("PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "TrainJob", "RayJob", "Experiment")
+
+
+class Stages:
+    """Computed once, when first asked for; each says where it was seen first."""
+
+    def __init__(self, repo: Repository) -> None:
+        """Wrap a repository."""
+        self._repo = repo
+
+    @cached_property
+    def training(self) -> tuple[str, int] | None:
+        """Path and line of something that trains a model."""
+        code = self._repo.code
+        scripts = [(p, c) for p, c in code.training_scripts.items() if not self._repo.is_aside(p)]
+        for path, call in [*scripts, *code.training_notebooks.items()]:
+            return path, call.line
+        for flow in self._repo.flows.all:
+            if flow.trains:
+                return flow.path, flow.line
+        for manifest in self._repo.kinds(*_TRAIN_KINDS):
+            if "kubeflow" in manifest.api or "ray" in manifest.api:
+                return manifest.path, manifest.line
+        return None
+
+    @cached_property
+    def serving(self) -> tuple[str, int] | None:
+        """Path and line of something that serves a model online."""
+        for path, line in self._repo.code.serving.items():
+            if not self._repo.is_aside(path):
+                return path, line
+        for manifest in self._repo.kinds(*_SERVE_KINDS):
+            if manifest.api.startswith(_SERVE_APIS):
+                return manifest.path, manifest.line
+        for path, block in self._repo.resources(*_SERVE_RESOURCES):
+            return path, block.line
+        for run in self._repo.runs.matching(_SERVE):
+            return run.path, run.line
+        for path in self._repo.named("bentofile.yaml", "cog.yaml"):
+            return path, 1
+        for file in self._repo.yaml_files(holding=("OnlineDeployment", "AWS::SageMaker::Endpoint")):
+            return file.path, 1
+        return None
+
+    @cached_property
+    def batch(self) -> tuple[str, int] | None:
+        """Path and line of something that scores in batches."""
+        for path, call in self._repo.code.batch.items():
+            if not self._repo.is_aside(path):
+                return path, call.line
+        return None
+
+    @property
+    def scoring(self) -> tuple[str, int] | None:
+        """Serving or batch."""
+        return self.serving or self.batch
+
+    @cached_property
+    def ml(self) -> bool:
+        """True when any code uses a machine-learning library."""
+        return self.training is not None or self.scoring is not None or any(
+            m.roots & ML_ROOTS for m in self._repo.code.product.values()
+        )
+
+    @cached_property
+    def pipeline(self) -> tuple[str, int] | None:
+        """Path and line of an orchestrated pipeline."""
+        flow = next(iter(self._repo.flows.all), None)
+        return (flow.path, flow.line) if flow is not None else None
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """Names of the stages shown."""
+        found = []
+        if self.training is not None:
+            found.append("training")
+        if self.serving is not None:
+            found.append("serving")
+        if self.batch is not None:
+            found.append("batch")
+        if self.pipeline is not None:
+            found.append("pipeline")
+        return tuple(found)
