@@ -119,7 +119,10 @@ def refusal(fault: ValidationError) -> JSONRPCError | None:
             return None
         message = "Parse error: the line is no JSON, or nested too deeply"
         return _error(_leading_id(line), PARSE_ERROR, message)
-    whole = next((item["input"] for item in found if len(item["loc"]) <= 2), None)  # noqa: PLR2004
+    # A field that is missing, or a message that is no object, is reported with the whole message.
+    whole = next(
+        (item["input"] for item in found if item["type"] in {"missing", "model_type"}), None
+    )
     if isinstance(whole, list):
         return _error(None, INVALID_REQUEST, "Invalid Request: batches are not accepted")
     if isinstance(whole, dict) and "method" in whole and "id" in whole:

@@ -184,15 +184,13 @@ class Dimension(Frozen):
 
 
 class RoadmapItem(Frozen):
-    """One step of the roadmap."""
+    """One step of the roadmap; the recommendation of the same id says what to do."""
 
-    practice: str = Field(description="Practice id.")
+    practice: str = Field(description="Practice id, also the id of the recommendation.")
     title: str = Field(description="Short name.")
-    action: str = Field(description="What to do.")
     confirm_first: bool = Field(description="true: nobody has said it is missing; check before.")
     prerequisites: tuple[str, ...] = Field(description="Practice ids that must stand before.")
     effort_days: EffortDays = Field(description="Person-days, low and high.")
-    effort_basis: str = Field(description="What the effort figure rests on.")
     owner: str = Field(description="Role that owns it.")
     exit_test: str = Field(description="How to tell that it is done.")
     score_gained: float = Field(ge=0, description="Points of overall score gained, 0-100.")

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
+from operator import itemgetter
 
 from mlops_advisor.tools.assess_maturity.case import Case
 from mlops_advisor.tools.assess_maturity.scoring import LEVELS, Rubric, Standing
@@ -56,7 +57,7 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
     key_only = case.request.options.scope == "minimal"
     practices, known = rubric.practices, case.known
     points = {w: _points(rubric, w) for w in (1, 2)}
-    found: list[Ranked] = []
+    found: list[tuple[float, int, str, str]] = []
     for standing in case.standings.values():
         told = {
             (level, weight): information(standing, level, points[weight], rubric.decade)
@@ -64,16 +65,20 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
             for weight in ((2,) if key_only else (1, 2))
         }
         own = [
-            Ranked(p, standing.dimension, told[kind])
+            (-round(told[kind], 9), p)
             for p in rubric.by_dimension[standing.dimension]
             if (kind := (practices[p].level, practices[p].weight)) in told
             and p not in case.merged.excluded
             and not (p in known and known[p].settled)
         ]
-        own.sort(key=lambda r: -r.bits)
-        found.extend(own[:PER_DIMENSION])
-    found.sort(key=lambda r: -round(r.bits, 9))
-    return tuple(found[:limit])
+        own.sort(key=itemgetter(0))
+        start = len(found)
+        found.extend(
+            (bits, start + place, p, standing.dimension)
+            for place, (bits, p) in enumerate(own[:PER_DIMENSION])
+        )
+    found.sort()
+    return tuple(Ranked(p, dimension, -bits) for bits, _, p, dimension in found[:limit])
 
 
 def _points(rubric: Rubric, weight: int) -> int:

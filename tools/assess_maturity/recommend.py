@@ -33,6 +33,7 @@ def recommend(case: Case, aim: Aim, phases: Sequence[Phase]) -> tuple[Recommenda
     pressing = 0
     for number, phase in enumerate(phases):
         for item in phase.items:
+            entry = rubric.practices[item.practice]
             priority = _priority(item, number, aim.urgent)
             if priority in {"critical", "high"}:
                 pressing += 1
@@ -42,9 +43,12 @@ def recommend(case: Case, aim: Aim, phases: Sequence[Phase]) -> tuple[Recommenda
                 Recommendation(
                     id=item.practice,
                     priority=priority,
-                    action=_action(item),
+                    action=_action(entry.action, item),
                     rationale=_rationale(rubric, merged, item, cites),
-                    estimated_effort=days(item.effort_days.low, item.effort_days.high),
+                    estimated_effort=(
+                        f"{days(item.effort_days.low, item.effort_days.high)} "
+                        f"({entry.effort.basis})"
+                    ),
                     effort_days=item.effort_days,
                     depends_on=tuple(p for p in item.prerequisites if p in ids),
                 )
@@ -52,12 +56,10 @@ def recommend(case: Case, aim: Aim, phases: Sequence[Phase]) -> tuple[Recommenda
     return tuple(found)
 
 
-def _action(item: RoadmapItem) -> str:
-    return (
-        f"Check first whether this is there already. If not: {item.action}"
-        if (item.confirm_first)
-        else item.action
-    )
+def _action(action: str, item: RoadmapItem) -> str:
+    if not item.confirm_first:
+        return action
+    return f"Check first whether this is there already. If not: {action}"
 
 
 def _priority(item: RoadmapItem, phase: int, urgent: frozenset[str]) -> Priority:

@@ -42,16 +42,18 @@ class _Simulation:
         """The overall score, 0-100."""
         return sum(self._scores.values()) / len(self._scores)
 
-    def do(self, practice: str) -> float:
-        """Mark `practice` as automated; return the points of overall score gained."""
+    def do(self, *practices: str) -> float:
+        """Mark practices as automated; return the points of overall score gained."""
         before = self.overall
-        dimension = self._rubric.dimension_of[practice]
-        self._points[dimension] = self._after(dimension, practice)
-        touched = [dimension]
-        for capped, cap in self._caps.items():
-            if cap is not None and cap.needs == practice:
-                self._caps[capped] = None
-                touched.append(capped)
+        touched: set[str] = set()
+        for practice in practices:
+            dimension = self._rubric.dimension_of[practice]
+            self._points[dimension] = self._after(dimension, practice)
+            touched.add(dimension)
+            for capped, cap in self._caps.items():
+                if cap is not None and cap.needs == practice:
+                    self._caps[capped] = None
+                    touched.add(capped)
         for changed in touched:
             self._scores[changed] = self._score(changed, self._points[changed])
         return max(0.0, self.overall - before)
@@ -134,8 +136,7 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
         efforts = [rubric.practices[p].effort for p in taken]
         shown = taken[:listed] if summary else taken
         items = tuple(_item(rubric, wanted, p, simulation.do(p)) for p in shown)
-        for practice in taken[len(shown) :]:
-            simulation.do(practice)
+        simulation.do(*taken[len(shown) :])
         phases.append(
             Phase(
                 name=name,
@@ -228,11 +229,9 @@ def _item(
     return RoadmapItem(
         practice=practice,
         title=entry.title,
-        action=entry.action,
         confirm_first=wanted[practice].confirm_first,
         prerequisites=tuple(n for n in entry.prerequisites if n in wanted),
         effort_days=EffortDays(low=entry.effort.low, high=entry.effort.high),
-        effort_basis=entry.effort.basis,
         owner=entry.owner,
         exit_test=entry.exit_test,
         score_gained=round(gained, 2),

@@ -59,6 +59,7 @@ class Standing:
     dimension: str
     points: Points
     odds: tuple[float, ...]
+    reached: tuple[float, ...]  # probability of at least this level
     steps: tuple[Step, ...]
     frequency: Points | None
     cap: Cap | None
@@ -94,7 +95,7 @@ class Standing:
 
     def at_least(self, level: int) -> float:
         """Return the probability of `level` or more."""
-        return math.fsum(self.odds[max(level, 0) :])
+        return self.reached[max(level, 0)] if level < LEVELS else 0.0
 
 
 class Rubric:
@@ -187,7 +188,8 @@ class Rubric:
     ) -> Standing:
         points = tally.points(self.prior, frequency)
         odds = self.odds(points, cap.below if cap else LEVELS)
-        return Standing(dimension, points, odds, steps, frequency, cap)
+        reached = tuple(math.fsum(odds[level:]) for level in range(LEVELS))
+        return Standing(dimension, points, odds, reached, steps, frequency, cap)
 
     def _cap(
         self,

@@ -127,6 +127,7 @@ def _dimension(d: Dimension) -> Iterator[str]:
 
 
 def _roadmap(result: AssessMaturityResult) -> Iterator[str]:
+    actions = {r.id: r.action for r in result.recommendations}
     for phase in result.roadmap:
         yield ""
         yield (
@@ -135,11 +136,11 @@ def _roadmap(result: AssessMaturityResult) -> Iterator[str]:
             f"{phase.score_after})"
         )
         for item in phase.items:
-            check = "check, then " if item.confirm_first else ""
             effort = days(item.effort_days.low, item.effort_days.high)
+            action = f" {_clip(actions[item.practice])}" if item.practice in actions else ""
             yield (
-                f"- {check}**{item.title}** ({item.owner}, {effort}, +{item.score_gained:g}): "
-                f"{_clip(item.action)} Done when: {_clip(item.exit_test)}"
+                f"- **{item.title}** ({item.owner}, {effort}, +{item.score_gained:g}):{action} "
+                f"Done when: {_clip(item.exit_test)}"
             )
         if phase.items_in_all > len(phase.items):
             yield f"- … {phase.items_in_all - len(phase.items)} more with detail: full"

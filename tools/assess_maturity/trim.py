@@ -9,8 +9,8 @@ from mlops_advisor.tools.common.models import Truncated
 
 T = TypeVar("T")
 
-# 8000 tokens; JSON of this kind runs at 3.2 to 4 characters a token, so 3 is on the safe side.
-LIMIT = 24_000
+# 8000 tokens; JSON of this kind runs at 3.6 to 4.2 characters a token, so 3.25 is on the safe side.
+LIMIT = 26_000
 _STAGES = (
     {"evidence": 3, "gaps": 3, "recommendations": 6, "overlays": 6, "skipped": 4, "other": 8},
     {"evidence": 2, "gaps": 2, "recommendations": 5, "overlays": 4, "skipped": 2, "other": 5},
@@ -50,12 +50,13 @@ def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityR
             "gaps": counted(f"{name}.gaps", d.gaps, gaps, d.gaps_in_all),
         }
         dimensions.append(d.model_copy(update=shorter))
-    kept = result.recommendations[: stage["recommendations"] + 2]
+    in_all = sum(phase.items_in_all for phase in result.roadmap)
+    most = stage["recommendations"] + 2
+    kept = counted("recommendations", result.recommendations, most, in_all)
     roadmap = []
     for phase in result.roadmap:
         field = f"roadmap.{phase.name}.items"
-        most = stage["recommendations"]
-        items = counted(field, phase.items, most, phase.items_in_all)
+        items = counted(field, phase.items, stage["recommendations"], phase.items_in_all)
         roadmap.append(phase.model_copy(update={"items": items}))
     update: dict[str, Any] = {
         "dimensions": tuple(dimensions),

@@ -71,7 +71,9 @@ _MAX_SENTENCE: Final = 600
 
 
 def _rules() -> tuple[tuple[str, tuple[tuple[str, ...], ...]], ...]:
-    return tuple((p, tuple(tuple(term.split("|")) for term in terms)) for p, terms in sorted(_SAYS.items()))
+    return tuple(
+        (p, tuple(tuple(term.split("|")) for term in terms)) for p, terms in sorted(_SAYS.items())
+    )
 
 
 _RULES: Final = _rules()
@@ -82,7 +84,10 @@ def claims_of(repo: Repository) -> tuple[Claim, ...]:
     found: dict[tuple[str, str, int], Claim] = {}
     for document in repo.documents:
         name = document.path.rsplit("/", 1)[-1].lower()
-        if name.startswith(("changelog", "license", "code_of_conduct", "history", "pull_request")) or "template" in name:
+        if (
+            name.startswith(("changelog", "license", "code_of_conduct", "history", "pull_request"))
+            or "template" in name
+        ):
             continue
         for sentence in document.sentences:
             text = f" {sentence.text[:_MAX_SENTENCE].lower()} "

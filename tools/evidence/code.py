@@ -68,9 +68,31 @@ _LOADS: Final = frozenset(
     " skops.io.load lightgbm.Booster bentoml.models.get bentoml.sklearn.get xgboost.Booster().load_model"
     " xgboost.XGBClassifier().load_model".split()
 )
-_PREDICTS: Final = frozenset(("predict", "predict_proba", "predict_fn", "decision_function", "predict_batch", "forecast"))
-_FEATURE_WORDS: Final = ("feature", "preprocess", "transform", "encode", "clean", "impute", "normaliz", "tokeniz", "wrangl", "prepare", "engineer")
-_NAMED_CLOUD: Final = ("model_fn", "predict_fn", "input_fn", "output_fn", "lambda_handler", "init", "run")
+_PREDICTS: Final = frozenset(
+    ("predict", "predict_proba", "predict_fn", "decision_function", "predict_batch", "forecast")
+)
+_FEATURE_WORDS: Final = (
+    "feature",
+    "preprocess",
+    "transform",
+    "encode",
+    "clean",
+    "impute",
+    "normaliz",
+    "tokeniz",
+    "wrangl",
+    "prepare",
+    "engineer",
+)
+_NAMED_CLOUD: Final = (
+    "model_fn",
+    "predict_fn",
+    "input_fn",
+    "output_fn",
+    "lambda_handler",
+    "init",
+    "run",
+)
 
 
 class Hit(NamedTuple):
@@ -293,7 +315,9 @@ class Code:
         found: dict[str, Call] = {}
         for path, module in self.product.items():
             for call in module.calls:
-                if call.name in _LOADS or (call.last in ("load_model", "from_pretrained") and module.roots & ML_ROOTS):
+                if call.name in _LOADS or (
+                    call.last in ("load_model", "from_pretrained") and module.roots & ML_ROOTS
+                ):
                     found[path] = call
                     break
         return found
@@ -324,7 +348,9 @@ class Code:
         for call in module.calls:
             if call.name in _APPS or call.name.startswith(_SERVE_CALLS):
                 near = self.closure([path])
-                if call.name.startswith(_SERVE_CALLS) or any(p in self.loads or p in self.predicts for p in near):
+                if call.name.startswith(_SERVE_CALLS) or any(
+                    p in self.loads or p in self.predicts for p in near
+                ):
                     return call.line
                 if any("predict" in s or "infer" in s for s in self._routes(module)):
                     return call.line
@@ -364,7 +390,9 @@ class Code:
             module = self.modules[path]
             if module.notebook or path in self.serving_code or path in self.training:
                 continue
-            if any(c.name.startswith("sklearn.metrics.") or c.last == "evaluate" for c in module.calls):
+            if any(
+                c.name.startswith("sklearn.metrics.") or c.last == "evaluate" for c in module.calls
+            ):
                 continue  # that is evaluation, not scoring
             if any(p in self.loads for p in self.closure([path])):
                 found[path] = call
@@ -377,7 +405,12 @@ class Code:
         stack = list(found)
         while stack:
             for path in self.importers.get(stack.pop(), ()):
-                if path in found or path in self.tests or path in self.serving or self.modules[path].notebook:
+                if (
+                    path in found
+                    or path in self.tests
+                    or path in self.serving
+                    or self.modules[path].notebook
+                ):
                     continue
                 found.add(path)
                 stack.append(path)
@@ -397,7 +430,8 @@ class Code:
                 continue
             name = path.rsplit("/", 1)[-1].lower()
             function = next(
-                (f for f in module.functions if any(w in f.last.lower() for w in _FEATURE_WORDS)), None
+                (f for f in module.functions if any(w in f.last.lower() for w in _FEATURE_WORDS)),
+                None,
             )
             if function is not None:
                 found[path] = function.line
@@ -413,7 +447,13 @@ def _is_training(call: Call, module: PythonModule) -> bool:
         return not call.name.startswith(_NOT_MODELS) and not _scaler_like(call.name)
     if call.last == "train":
         owner = call.name.rpartition(".")[0].lower()
-        return "trainer" in owner or "learner" in owner or "ultralytics" in owner or "model" in owner and bool(call.kwargs)
+        return (
+            "trainer" in owner
+            or "learner" in owner
+            or "ultralytics" in owner
+            or "model" in owner
+            and bool(call.kwargs)
+        )
     if call.last == "backward":
         return "torch" in module.roots
     return False
@@ -421,4 +461,17 @@ def _is_training(call: Call, module: PythonModule) -> bool:
 
 def _scaler_like(name: str) -> bool:
     owner = name.rpartition(".")[0].rpartition(".")[2].lower()
-    return any(w in owner for w in ("scaler", "encoder", "preprocess", "imputer", "vectorizer", "transformer", "explainer", "tokenizer", "pca"))
+    return any(
+        w in owner
+        for w in (
+            "scaler",
+            "encoder",
+            "preprocess",
+            "imputer",
+            "vectorizer",
+            "transformer",
+            "explainer",
+            "tokenizer",
+            "pca",
+        )
+    )

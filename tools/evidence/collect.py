@@ -173,7 +173,9 @@ def _open_workspace(workspace: str, roots: tuple[Path, ...]) -> int:
     try:
         here = os.open(base, _FOLDER_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
     except (OSError, ValueError) as error:
-        raise _denied(f"the allowed folder {escape(base)!r} cannot be opened", "check it") from error
+        raise _denied(
+            f"the allowed folder {escape(base)!r} cannot be opened", "check it"
+        ) from error
     for part in PurePosixPath(rest).parts:
         try:
             below = os.open(part, _FOLDER_FLAGS, dir_fd=here)
@@ -191,7 +193,9 @@ def _why_not(here: int, part: str, shown: str) -> PathDeniedError:
     except (OSError, ValueError):
         return _denied(f"{shown!r} does not exist", "give a folder that exists")
     if stat.S_ISLNK(mode):
-        return _denied(f"{shown!r} leads through a symbolic link", "give the real path of the folder")
+        return _denied(
+            f"{shown!r} leads through a symbolic link", "give the real path of the folder"
+        )
     if not stat.S_ISDIR(mode):
         return _denied(f"{shown!r} is not a folder", "give the folder that holds the file")
     return _denied(f"{shown!r} cannot be opened", "check its permissions")
@@ -259,7 +263,9 @@ class _Walk:
         self.entries += len(found)
         if self.entries >= self.limits.entries and not self.truncated:
             self.truncated = True
-            self.skipped.append(Skip(".", f"over {self.limits.entries} entries; the rest was not read"))
+            self.skipped.append(
+                Skip(".", f"over {self.limits.entries} entries; the rest was not read")
+            )
         if any(e.name == ".gitignore" for e in found):
             text = self._open_and_read(here, ".gitignore", _MAX_IGNORE_BYTES)
             if isinstance(text, bytes):

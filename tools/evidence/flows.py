@@ -54,7 +54,17 @@ _MAKERS: Final = {
     "hera.workflows.Workflow": "Argo Workflows",
 }
 _STEP_WORDS: Final = ("train", "fit", "finetune", "fine_tune", "tuning", "estimator", "retrain")
-_SCHEDULE_KEYS: Final = ("schedule", "schedule_interval", "timetable", "cron", "interval", "rrule", "schedules", "cron_schedule", "cron_expression")
+_SCHEDULE_KEYS: Final = (
+    "schedule",
+    "schedule_interval",
+    "timetable",
+    "cron",
+    "interval",
+    "rrule",
+    "schedules",
+    "cron_schedule",
+    "cron_expression",
+)
 _SCHEDULERS: Final = (
     "dagster.ScheduleDefinition",
     "dagster.schedule",
@@ -73,8 +83,21 @@ _SCHEDULERS: Final = (
     "prefect.server.schemas.schedules.CronSchedule",
     "sagemaker.workflow.triggers.PipelineSchedule",
 )
-_SCHEDULER_METHODS: Final = ("create_recurring_run", "put_triggers", "create_schedule", "create_job_schedule")
-_SENSORS: Final = ("S3KeySensor", "GCSObjectExistenceSensor", "GCSObjectUpdateSensor", "FileSensor", "WasbBlobSensor", "ExternalTaskSensor", "SqlSensor")
+_SCHEDULER_METHODS: Final = (
+    "create_recurring_run",
+    "put_triggers",
+    "create_schedule",
+    "create_job_schedule",
+)
+_SENSORS: Final = (
+    "S3KeySensor",
+    "GCSObjectExistenceSensor",
+    "GCSObjectUpdateSensor",
+    "FileSensor",
+    "WasbBlobSensor",
+    "ExternalTaskSensor",
+    "SqlSensor",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +140,20 @@ class Flows:
         """Modules that take part in a pipeline: definitions, what they import, what steps run."""
         code = self._repo.code
         starts = {f.path for f in self.all if f.path in code.product}
+        for path in list(starts):
+            starts |= self._scripts_named(path)
         return code.closure(starts) | frozenset(self._repo.runs.piped)
+
+    def _scripts_named(self, path: str) -> set[str]:
+        """Scripts that a definition names as strings, as SageMaker and Azure ML steps do."""
+        found = set()
+        for call in self._repo.code.modules[path].calls:
+            for value in (*call.args, *call.kwargs.values()):
+                if isinstance(value, str) and value.endswith(".py"):
+                    target = self._repo.runs.file_named(value.replace("{}", "").lstrip("/"))
+                    if target in self._repo.code.product:
+                        found.add(target)
+        return found
 
     def _python(self) -> list[Flow]:
         found: list[Flow] = []
@@ -136,9 +172,22 @@ class Flows:
             return True
         words = [f.last for f in module.functions] + [c.last for c in module.calls]
         for call in module.calls:
-            for key in ("task_id", "name", "bash_command", "python_callable", "arguments", "command"):
+            for key in (
+                "task_id",
+                "name",
+                "bash_command",
+                "python_callable",
+                "arguments",
+                "command",
+            ):
                 value = call.kwargs.get(key)
-                words.append(value if isinstance(value, str) else value.name if isinstance(value, Ref) else "")
+                words.append(
+                    value
+                    if isinstance(value, str)
+                    else value.name
+                    if isinstance(value, Ref)
+                    else ""
+                )
         return any(w in word.lower() for word in words for w in _STEP_WORDS)
 
     def _dvc(self) -> list[Flow]:
@@ -149,21 +198,34 @@ class Flows:
                 if stages:
                     runs = [r for r in self._repo.runs.dvc if r.path == file.path and r.counts]
                     trains = any(
-                        p in self._repo.code.training for r in runs for p in self._repo.code.closure(self._repo.runs.modules(r))
+                        p in self._repo.code.training
+                        for r in runs
+                        for p in self._repo.code.closure(self._repo.runs.modules(r))
                     ) or any("train" in name.lower() for name, _ in stages)
-                    found.append(Flow("DVC", file.path, stages[0][1].line, trains and bool(runs)))
+                    found.append(Flow("DVC", file.path, stages[0][1].key_line, trains and bool(runs)))
         return found
 
     def _argo(self) -> list[Flow]:
         found: list[Flow] = []
-        for m in self._repo.kinds("Workflow", "CronWorkflow", "WorkflowTemplate", "PipelineRun", "Pipeline"):
+        for m in self._repo.kinds(
+            "Workflow", "CronWorkflow", "WorkflowTemplate", "PipelineRun", "Pipeline"
+        ):
             if m.api.startswith(("argoproj.io", "tekton.dev")):
-                found.append(Flow("Argo Workflows" if "argo" in m.api else "Tekton", m.path, m.line, self._words(m.node.walk())))
+                found.append(
+                    Flow(
+                        "Argo Workflows" if "argo" in m.api else "Tekton",
+                        m.path,
+                        m.line,
+                        self._words(m.node.walk()),
+                    )
+                )
         return found
 
     @staticmethod
     def _words(pairs: Iterable[tuple[str, Node]]) -> bool:
-        return any(w in node.text[:500].lower() for _, node in pairs if node.text for w in _STEP_WORDS)
+        return any(
+            w in node.text[:500].lower() for _, node in pairs if node.text for w in _STEP_WORDS
+        )
 
     def _other(self) -> list[Flow]:
         found: list[Flow] = []
@@ -174,11 +236,22 @@ class Flows:
                 elif doc.child("pipelineInfo") is not None or doc.child("pipelineSpec") is not None:
                     found.append(Flow("Kubeflow Pipelines", file.path, 1, self._words(doc.walk())))
         for path, block in self._repo.resources("aws_sfn_state_machine", "aws_sagemaker_pipeline"):
-            found.append(Flow("Step Functions", path, block.line, any(w in block.text().lower() for w in _STEP_WORDS)))
-        for file in self._repo.yaml_files(named=("databricks.yml", "databricks.yaml", "bundle.yml")):
+            found.append(
+                Flow(
+                    "Step Functions",
+                    path,
+                    block.line,
+                    any(w in block.text().lower() for w in _STEP_WORDS),
+                )
+            )
+        for file in self._repo.yaml_files(
+            named=("databricks.yml", "databricks.yaml", "bundle.yml")
+        ):
             for doc in file.docs:
                 for _, node in doc.find("tasks"):
-                    found.append(Flow("Databricks Jobs", file.path, node.line, self._words(node.walk())))
+                    found.append(
+                        Flow("Databricks Jobs", file.path, node.line, self._words(node.walk()))
+                    )
         return found
 
     # --- triggers ---------------------------------------------------------------------------
@@ -186,12 +259,19 @@ class Flows:
     @cached_property
     def triggers(self) -> tuple[Trigger, ...]:
         """Schedules, sensors and events that start training; those that are off included."""
-        found = [*self._python_triggers(), *self._yaml_triggers(), *self._cluster_triggers(), *self._cloud_triggers()]
+        found = [
+            *self._python_triggers(),
+            *self._yaml_triggers(),
+            *self._cluster_triggers(),
+            *self._cloud_triggers(),
+        ]
         for run in self._repo.runs.ci:
             if run.job is None or not run.counts:
                 continue
             started = self._repo.code.closure(self._repo.runs.modules(run))
-            trains = any(p in self._repo.code.training_scripts for p in started) or _runs_training(run.text)
+            trains = any(p in self._repo.code.training_scripts for p in started) or _runs_training(
+                run.text
+            )
             timed = run.job.events & {"schedule", "event", "workflow_run"}
             if trains and timed and not run.job.manual:
                 what = "CI on a schedule" if "schedule" in timed else "CI on an event"
@@ -204,7 +284,9 @@ class Flows:
         for path, module in self._repo.code.product.items():
             if module.notebook or self._repo.is_aside(path):
                 continue
-            relevant = path in training_flows or any(p in training_flows for p in self._repo.code.closure([path]))
+            relevant = path in training_flows or any(
+                p in training_flows for p in self._repo.code.closure([path])
+            )
             if not relevant and len(training_flows):
                 continue
             for call in module.calls:
@@ -218,23 +300,34 @@ class Flows:
 
     def _yaml_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
-        for path in self._repo.ending("prefect.yaml", "deployment.yaml", "-deployment.yml", "prefect.yml"):
+        for path in self._repo.ending(
+            "prefect.yaml", "deployment.yaml", "-deployment.yml", "prefect.yml"
+        ):
             text = self._repo.text(path)
             if "entrypoint" not in text and "flow_name" not in text:
                 continue
             for doc in self._repo.yaml(path).docs:
                 for key, node in doc.find("schedule", "schedules"):
-                    off = not any(n.truthy for k, n in node.walk() if k in ("cron", "interval", "rrule")) and not (
-                        node.text and node.truthy
-                    )
+                    off = not any(
+                        n.truthy for k, n in node.walk() if k in ("cron", "interval", "rrule")
+                    ) and not (node.text and node.truthy)
                     active = node.str("active") != "false"
                     found.append(Trigger(f"Prefect {key}", path, node.line, off=off or not active))
         for file in self._repo.yaml_files(holding=("/schedule.schema.json",)):
-            found += [Trigger("Azure ML schedule", file.path, 1) for doc in file.docs if doc.child("trigger") is not None]
+            found += [
+                Trigger("Azure ML schedule", file.path, 1)
+                for doc in file.docs
+                if doc.child("trigger") is not None
+            ]
         for file in self._repo.yaml_files(named=("databricks.yml", "databricks.yaml")):
             for doc in file.docs:
                 found += [
-                    Trigger("Databricks schedule", file.path, n.line, off=n.str("pause_status").upper() == "PAUSED")
+                    Trigger(
+                        "Databricks schedule",
+                        file.path,
+                        n.line,
+                        off=n.str("pause_status").upper() == "PAUSED",
+                    )
                     for _, n in doc.find("schedule")
                     if n.map is not None
                 ]
@@ -243,8 +336,14 @@ class Flows:
     def _cluster_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
         for m in self._repo.kinds("CronJob", "CronWorkflow", "ScheduledWorkflow"):
-            if any(w in n.text[:300].lower() for _, n in m.node.walk() if n.text for w in _STEP_WORDS) or any(
-                w in i.text.lower() for _, n in m.node.walk() if n.items for i in n.items for w in _STEP_WORDS
+            if any(
+                w in n.text[:300].lower() for _, n in m.node.walk() if n.text for w in _STEP_WORDS
+            ) or any(
+                w in i.text.lower()
+                for _, n in m.node.walk()
+                if n.items
+                for i in n.items
+                for w in _STEP_WORDS
             ):
                 off = m.node.str("spec", "suspend") == "true"
                 found.append(Trigger(m.kind, m.path, m.line, off=off))
@@ -252,9 +351,13 @@ class Flows:
 
     def _cloud_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
-        for path, block in self._repo.resources("aws_cloudwatch_event_rule", "aws_scheduler_schedule", "google_cloud_scheduler_job"):
+        for path, block in self._repo.resources(
+            "aws_cloudwatch_event_rule", "aws_scheduler_schedule", "google_cloud_scheduler_job"
+        ):
             text = block.text().lower()
-            if block.has("schedule") and any(w in text or w in block.name.lower() for w in (*_STEP_WORDS, "pipeline")):
+            if block.has("schedule") and any(
+                w in text or w in block.name.lower() for w in (*_STEP_WORDS, "pipeline")
+            ):
                 off = "disabled" in text or "is_enabled = false" in " ".join(text.split())
                 found.append(Trigger("cloud scheduler", path, block.line, off=off))
         return found
@@ -262,7 +365,18 @@ class Flows:
 
 def _runs_training(text: str) -> bool:
     low = text.lower()
-    return any(w in low for w in ("dvc repro", "dvc exp run", "kedro run", "mlflow run", "az ml job create", "run-pipeline", "start-pipeline-execution"))
+    return any(
+        w in low
+        for w in (
+            "dvc repro",
+            "dvc exp run",
+            "kedro run",
+            "mlflow run",
+            "az ml job create",
+            "run-pipeline",
+            "start-pipeline-execution",
+        )
+    )
 
 
 def _maker(module: PythonModule) -> tuple[str, int] | None:
@@ -282,17 +396,28 @@ def _maker(module: PythonModule) -> tuple[str, int] | None:
 
 def _retries(module: PythonModule) -> bool:
     for call in module.calls:
-        value = call.kwargs.get("retries", call.kwargs.get("num_retries", call.kwargs.get("max_retries")))
+        value = call.kwargs.get(
+            "retries", call.kwargs.get("num_retries", call.kwargs.get("max_retries"))
+        )
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:
             return True
         if call.last in ("set_retry", "retry"):
             return True
-    return any(name.endswith(".retries") and isinstance(v, int) and v > 0 for name, (v, _) in module.constants.items())
+    return any(
+        name.endswith(".retries") and isinstance(v, int) and v > 0
+        for name, (v, _) in module.constants.items()
+    )
 
 
 def _call_trigger(path: str, call: Call) -> Trigger | None:
     maker = _MAKERS.get(call.name)
-    if maker == "Airflow" or call.last in ("serve", "deploy", "build_from_flow", "get_or_create", "to_deployment"):
+    if maker == "Airflow" or call.last in (
+        "serve",
+        "deploy",
+        "build_from_flow",
+        "get_or_create",
+        "to_deployment",
+    ):
         for key in _SCHEDULE_KEYS:
             if key in call.kwargs:
                 value = call.kwargs[key]

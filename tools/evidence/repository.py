@@ -28,7 +28,9 @@ _MAX_TREE_CHARS: Final = 512 << 10
 _DOC_SUFFIXES: Final = (".md", ".markdown", ".rst", ".adoc")
 _DOC_NAMES: Final = ("readme", "readme.txt", "contributing.txt")
 # Folders whose files show how a thing could be done, not that it is done here.
-_ASIDE: Final = frozenset(("examples", "example", "docs", "doc", "tutorials", "tutorial", "fixtures"))
+_ASIDE: Final = frozenset(
+    ("examples", "example", "docs", "doc", "tutorials", "tutorial", "fixtures")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,11 @@ class Repository:
         book = self.notebooks.get(path) if path.endswith(".ipynb") else None
         if book is not None and 0 < line <= len(book.lines):
             cell, at, source = book.lines[line - 1]
-            return Place(path, self._line_in_notebook(path, line, book), excerpt(f"[cell {cell}:{at}] {source}"))
+            return Place(
+                path,
+                self._line_in_notebook(path, line, book),
+                excerpt(f"[cell {cell}:{at}] {source}"),
+            )
         lines = self.lines(path)
         if not text and 0 < line <= len(lines):
             text = lines[line - 1]
@@ -136,7 +142,9 @@ class Repository:
     @cached_property
     def python(self) -> dict[str, PythonModule]:
         """Python files and notebooks by path."""
-        found = {p: parse_python(p, f.text) for p, f in self.files.items() if p.endswith((".py", ".pyw"))}
+        found = {
+            p: parse_python(p, f.text) for p, f in self.files.items() if p.endswith((".py", ".pyw"))
+        }
         found.update((p, b.module) for p, b in self.notebooks.items() if b.language == "python")
         return dict(sorted(found.items()))
 
@@ -169,7 +177,9 @@ class Repository:
             found = self._yaml[path] = parse_yaml(path, self.text(path))
         return found
 
-    def yaml_files(self, *, holding: Iterable[str] = (), named: Iterable[str] = ()) -> Iterator[YamlFile]:
+    def yaml_files(
+        self, *, holding: Iterable[str] = (), named: Iterable[str] = ()
+    ) -> Iterator[YamlFile]:
         """YAML files whose text holds one of some words, or whose name is one of some."""
         words, names = tuple(holding), frozenset(named)
         for path in self._yaml_paths:
@@ -205,7 +215,9 @@ class Repository:
                 for node in [doc, *doc.list("items")] if doc.str("kind") == "List" else [doc]:
                     kind, api = node.str("kind"), node.str("apiVersion")
                     if kind and api:
-                        found.append(Manifest(file.path, kind, api, node.str("metadata", "name"), node))
+                        found.append(
+                            Manifest(file.path, kind, api, node.str("metadata", "name"), node)
+                        )
         return tuple(found)
 
     def kinds(self, *kinds: str) -> list[Manifest]:
@@ -236,7 +248,9 @@ class Repository:
 
     def resources(self, *types: str) -> list[tuple[str, Block]]:
         """Terraform resources of some types (prefixes)."""
-        return [(p, b) for p, b in self.terraform if b.kind == "resource" and b.type.startswith(types)]
+        return [
+            (p, b) for p, b in self.terraform if b.kind == "resource" and b.type.startswith(types)
+        ]
 
     @cached_property
     def dockerfiles(self) -> dict[str, list[Instruction]]:
@@ -272,7 +286,9 @@ class Repository:
         found = []
         for path in self.ending(".txt", ".in"):
             name = path.rsplit("/", 1)[-1].lower()
-            if "requirement" in path.lower() or name.startswith(("constraints", "deps", "dependencies")):
+            if "requirement" in path.lower() or name.startswith(
+                ("constraints", "deps", "dependencies")
+            ):
                 found.append(parse_requirements(path, self.text(path)))
         return found
 
@@ -291,7 +307,11 @@ class Repository:
 
     def broken(self) -> list[Skip]:
         """Files that were parsed and found broken."""
-        found = [Skip(m.path, f"{m.problem}; read line by line") for m in self.python.values() if m.problem]
+        found = [
+            Skip(m.path, f"{m.problem}; read line by line")
+            for m in self.python.values()
+            if m.problem
+        ]
         found += [Skip(b.path, b.problem) for b in self.notebooks.values() if b.problem]
         found += [Skip(y.path, y.problem) for y in self._yaml.values() if y.problem]
         found += [

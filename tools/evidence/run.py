@@ -45,7 +45,9 @@ _LANGUAGES: Final = {
     ".json": "JSON",
     ".md": "Markdown",
 }
-_NOT_READ: Final = frozenset(("R", "Scala", "Julia", "Java", "Go", "Rust", "C++", "C#", "JavaScript", "TypeScript"))
+_NOT_READ: Final = frozenset(
+    ("R", "Scala", "Julia", "Java", "Go", "Rust", "C++", "C#", "JavaScript", "TypeScript")
+)
 _MAX_NOT_ANALYSED: Final = 100
 
 
@@ -65,7 +67,17 @@ def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> 
     for probe in all_probes():
         if expired():
             omitted.append(probe.id)
-            facts.append(Fact(probe.id, probe.practice, Outcome.UNKNOWN, None, "Not examined: the time was up.", (), probe.searched))
+            facts.append(
+                Fact(
+                    probe.id,
+                    probe.practice,
+                    Outcome.UNKNOWN,
+                    None,
+                    "Not examined: the time was up.",
+                    (),
+                    probe.searched,
+                )
+            )
             continue
         facts.append(_fact(probe, probe.look(repo), said.get(probe.practice, []), workspace))
     facts.sort(key=lambda f: (f.practice, f.probe))
@@ -74,7 +86,7 @@ def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> 
 
 def _fact(probe: Probe, verdict: Verdict, said: list[Claim], workspace: Workspace) -> Fact:
     outcome, detail = verdict.outcome, verdict.detail
-    if said and outcome in (Outcome.ABSENT, Outcome.UNKNOWN):
+    if said and not verdict.firm and outcome in (Outcome.ABSENT, Outcome.UNKNOWN):
         return Fact(
             probe.id,
             probe.practice,
@@ -86,7 +98,9 @@ def _fact(probe: Probe, verdict: Verdict, said: list[Claim], workspace: Workspac
         )
     if outcome is Outcome.ABSENT and workspace.truncated:
         outcome, detail = Outcome.UNKNOWN, f"Reading was cut short, so this is open: {detail}"
-    return Fact(probe.id, probe.practice, outcome, verdict.strength, detail, verdict.places, probe.searched)
+    return Fact(
+        probe.id, probe.practice, outcome, verdict.strength, detail, verdict.places, probe.searched
+    )
 
 
 def _inventory(repo: Repository) -> Inventory:
@@ -102,7 +116,8 @@ def _inventory(repo: Repository) -> Inventory:
             if language in _NOT_READ:
                 foreign[language] += 1
     not_analysed = [
-        Skip(language, f"{number} files: this language is not analysed") for language, number in sorted(foreign.items())
+        Skip(language, f"{number} files: this language is not analysed")
+        for language, number in sorted(foreign.items())
     ]
     broken = repo.broken()
     not_analysed += broken[:_MAX_NOT_ANALYSED]

@@ -22,8 +22,10 @@ _RUNNER: Final = re.compile(
     r"\b(?:python[\d.]*|papermill|jupyter|pyflyte|streamlit|prefect|spark-submit|torchrun|accelerate|"
     r"deepspeed|dagster|metaflow|uv run|poetry run|pipenv run|hatch run|pdm run|rye run|pixi run|\./\S+\.py)\b"
 )
-_PYTEST: Final = re.compile(r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests)\b|\bunittest\b|manage\.py test")
-_WORKFLOW_PATHS: Final = ("training", "train")
+_PYTEST: Final = re.compile(
+    r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests)\b|\bunittest\b|manage\.py test"
+)
+_STRICT: Final = re.compile(r"set\s{1,4}(?:-[a-z]{0,6}e|.{0,40}errexit)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,16 @@ class Runs:
                 hard = not (job.soft or step.soft)
                 for line in step.commands:
                     run = Run(
-                        job.path, line.line, line.text, "ci", job.automatic and live,
-                        hard and not line.soft, live, line.idle, job, step,
+                        job.path,
+                        line.line,
+                        line.text,
+                        "ci",
+                        job.automatic and live,
+                        hard and not line.soft,
+                        live,
+                        line.idle,
+                        job,
+                        step,
                     )
                     found.append(run)
                     found.extend(self._expand(run, 0))
@@ -164,7 +174,9 @@ class Runs:
         for path in self._repo.named("mlproject"):
             for doc in self._repo.yaml(path).docs:
                 found += [
-                    Run(path, n.line, n.text, "project") for k, n in doc.walk() if k == "command" and n.text
+                    Run(path, n.line, n.text, "project")
+                    for k, n in doc.walk()
+                    if k == "command" and n.text
                 ]
         for path in self._repo.named("tox.ini"):
             tree = self._repo.tree(path)
@@ -174,7 +186,9 @@ class Runs:
                     lines = self._repo.text(path)
                     for c in shell_lines(text):
                         at = lines.find(c.text[:60])
-                        found.append(Run(path, lines.count("\n", 0, max(at, 0)) + 1, c.text, "project"))
+                        found.append(
+                            Run(path, lines.count("\n", 0, max(at, 0)) + 1, c.text, "project")
+                        )
         return tuple(found)
 
     @cached_property
@@ -183,7 +197,14 @@ class Runs:
         found = list(self.dvc)
         for path, module in self._repo.code.product.items():
             for call in module.calls:
-                if call.last in ("BashOperator", "ShellOperation", "KubernetesPodOperator", "ContainerOp", "SSHOperator", "DockerOperator"):
+                if call.last in (
+                    "BashOperator",
+                    "ShellOperation",
+                    "KubernetesPodOperator",
+                    "ContainerOp",
+                    "SSHOperator",
+                    "DockerOperator",
+                ):
                     for key in ("bash_command", "commands", "command", "arguments", "cmds"):
                         value = call.kwargs.get(key)
                         parts = value if isinstance(value, tuple) else (value,)
@@ -196,7 +217,13 @@ class Runs:
     def everything(self) -> tuple[Run, ...]:
         """All commands."""
         return (
-            *self.ci, *self.pipeline, *self.make, *self.shell, *self.images, *self.cluster, *self.project,
+            *self.ci,
+            *self.pipeline,
+            *self.make,
+            *self.shell,
+            *self.images,
+            *self.cluster,
+            *self.project,
         )
 
     # --- following --------------------------------------------------------------------------
@@ -224,17 +251,31 @@ class Runs:
             names = words[words.index("make") + 1 :]
             found += self._make_lines(names, set())
         if "tox" in words or "nox" in words:
-            found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.endswith("tox.ini")]
+            found += [
+                (r.path, Line(r.line, r.text)) for r in self.project if r.path.endswith("tox.ini")
+            ]
         if "dvc" in words and ("repro" in words or "exp run" in text):
             found += [(r.path, Line(r.line, r.text, not r.hard)) for r in self.dvc]
         if "mlflow" in words and "run" in words:
-            found += [(r.path, Line(r.line, r.text)) for r in self.project if r.path.lower().endswith("mlproject")]
+            found += [
+                (r.path, Line(r.line, r.text))
+                for r in self.project
+                if r.path.lower().endswith("mlproject")
+            ]
         for word in words[:40]:
             if word.endswith((".sh", ".bash")) and (path := self.file_named(word)):
-                found += [(path, line) for line in shell_lines(self._repo.text(path))]
+                found += [(path, line) for line in self._script_lines(path)]
             elif word.endswith((".yml", ".yaml")) and (path := self.file_named(word)):
                 found += self._yaml_lines(path)
         return found[:_MAX_LINES]
+
+    def _script_lines(self, path: str) -> list[Line]:
+        """Lines of a script; without `set -e` only the last one's failure is seen outside."""
+        lines = shell_lines(self._repo.text(path))
+        first = self._repo.lines(path)[0][:200]
+        if any(_STRICT.match(line.text) for line in lines) or _STRICT.match("set " + first.partition(" ")[2]):
+            return lines
+        return [replace(line, soft=True) for line in lines[:-1]] + lines[-1:]
 
     def _yaml_lines(self, path: str) -> list[tuple[str, Line]]:
         """Commands written in a job description that another command hands on."""
@@ -266,12 +307,18 @@ class Runs:
         if word in self._repo.files:
             return word
         name = word.rsplit("/", 1)[-1].lower()
-        fits = [p for p in self._repo.named(name) if p.endswith("/" + word) or word.endswith("/" + p)]
+        fits = [
+            p for p in self._repo.named(name) if p.endswith("/" + word) or word.endswith("/" + p)
+        ]
         if not fits and "/" not in word:
             fits = self._repo.named(name)
         return min(fits, key=lambda p: (p.count("/"), p), default="")
 
     # --- what a command reaches -------------------------------------------------------------
+
+    def started(self, text: str) -> frozenset[str]:
+        """Python files a command line starts."""
+        return self._started(text)
 
     def modules(self, run: Run) -> frozenset[str]:
         """Python files a command starts (without what those import)."""
@@ -299,7 +346,9 @@ class Runs:
                 if path and (_RUNNER.search(text) or word.startswith("./") or i == 0):
                     found.add(path)
             elif word == "-m" and i + 1 < len(words):
-                path = code.resolve(words[i + 1], "") or code.resolve(words[i + 1] + ".__main__", "")
+                path = code.resolve(words[i + 1], "") or code.resolve(
+                    words[i + 1] + ".__main__", ""
+                )
                 if path:
                     found.add(path)
             elif ":" in word and word.rpartition(":")[2].isidentifier():
@@ -371,9 +420,15 @@ class Runs:
                     found.setdefault(path, run)
         return found
 
-    def matching(self, pattern: re.Pattern[str], *, runs: tuple[Run, ...] | None = None) -> list[Run]:
+    def matching(
+        self, pattern: re.Pattern[str], *, runs: tuple[Run, ...] | None = None
+    ) -> list[Run]:
         """Commands that do something and match a pattern (which must be linear)."""
-        return [r for r in (self.everything if runs is None else runs) if r.counts and pattern.search(r.text)]
+        return [
+            r
+            for r in (self.everything if runs is None else runs)
+            if r.counts and pattern.search(r.text)
+        ]
 
 
 def _joined(node: Node) -> str:

@@ -15,15 +15,36 @@ _SERVE: Final = re.compile(
     r"\b(?:mlflow models serve|bentoml serve|torchserve|tritonserver|tensorflow_model_server|vllm serve|"
     r"seldon-core-microservice|mlserver start|ray serve|serve run|gcloud ai endpoints|az ml online-)"
 )
-_SERVE_KINDS: Final = ("InferenceService", "SeldonDeployment", "RayService", "InferenceGraph", "Model", "ServingRuntime")
-_SERVE_APIS: Final = ("serving.kserve.io", "machinelearning.seldon.io", "mlops.seldon.io", "ray.io", "serving.kubeflow.org")
+_SERVE_KINDS: Final = (
+    "InferenceService",
+    "SeldonDeployment",
+    "RayService",
+    "InferenceGraph",
+    "Model",
+    "ServingRuntime",
+)
+_SERVE_APIS: Final = (
+    "serving.kserve.io",
+    "machinelearning.seldon.io",
+    "mlops.seldon.io",
+    "ray.io",
+    "serving.kubeflow.org",
+)
 _SERVE_RESOURCES: Final = (
     "aws_sagemaker_endpoint",
     "google_vertex_ai_endpoint",
     "azurerm_machine_learning_inference",
     "databricks_model_serving",
 )
-_TRAIN_KINDS: Final = ("PyTorchJob", "TFJob", "MPIJob", "XGBoostJob", "TrainJob", "RayJob", "Experiment")
+_TRAIN_KINDS: Final = (
+    "PyTorchJob",
+    "TFJob",
+    "MPIJob",
+    "XGBoostJob",
+    "TrainJob",
+    "RayJob",
+    "Experiment",
+)
 
 
 class Stages:
@@ -83,8 +104,10 @@ class Stages:
     @cached_property
     def ml(self) -> bool:
         """True when any code uses a machine-learning library."""
-        return self.training is not None or self.scoring is not None or any(
-            m.roots & ML_ROOTS for m in self._repo.code.product.values()
+        return (
+            self.training is not None
+            or self.scoring is not None
+            or any(m.roots & ML_ROOTS for m in self._repo.code.product.values())
         )
 
     @cached_property

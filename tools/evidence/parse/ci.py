@@ -10,7 +10,10 @@ from typing import Final
 from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
 from mlops_advisor.tools.evidence.parse.tree import Node
 
-_OFF: Final = re.compile(r"^\s{0,4}(?:\$\{\{\s{0,4})?(?:false|0|'false'|\"false\")(?:\s{0,4}\}\})?\s{0,4}$", re.IGNORECASE)
+_OFF: Final = re.compile(
+    r"^\s{0,4}(?:\$\{\{\s{0,4})?(?:false|0|'false'|\"false\")(?:\s{0,4}\}\})?\s{0,4}$",
+    re.IGNORECASE,
+)
 _EVENTS: Final = {
     "push": "push",
     "pull_request": "pull_request",
@@ -69,7 +72,8 @@ class Job:
         """True when nothing in it does anything: only echo and the like."""
         active = [s for s in self.steps if not s.disabled]
         return not any(
-            (s.uses and not s.uses.startswith("actions/checkout")) or any(not c.idle for c in s.commands)
+            (s.uses and not s.uses.startswith("actions/checkout"))
+            or any(not c.idle for c in s.commands)
             for s in active
         )
 
@@ -84,7 +88,12 @@ def system_of(path: str) -> str:
         return "jenkins" if name.startswith("jenkinsfile") else ""
     if name.startswith(".gitlab-ci"):
         return "gitlab"
-    if name.startswith("azure-pipeline") or "/.azure-pipelines/" in low or "/.pipelines/" in low or "/.azuredevops/" in low:
+    if (
+        name.startswith("azure-pipeline")
+        or "/.azure-pipelines/" in low
+        or "/.pipelines/" in low
+        or "/.azuredevops/" in low
+    ):
         return "azure"
     if low.endswith("/.circleci/config.yml"):
         return "circleci"
@@ -102,7 +111,9 @@ def system_of(path: str) -> str:
 
 def jobs_of(path: str, system: str, docs: Iterable[Node]) -> tuple[Job, ...]:
     """Jobs of one CI file."""
-    reader = {"github": _github, "gitlab": _gitlab, "azure": _azure, "circleci": _circleci}.get(system)
+    reader = {"github": _github, "gitlab": _gitlab, "azure": _azure, "circleci": _circleci}.get(
+        system
+    )
     found: list[Job] = []
     for doc in docs:
         found.extend(reader(path, doc) if reader else _other(path, system, doc))
@@ -121,7 +132,18 @@ def jenkins_jobs(path: str, text: str) -> tuple[Job, ...]:
         if found := re.search(r"\b(?:sh|bat)\s{0,4}\(?\s{0,4}['\"]{1,3}([^'\"]{2,800})", bare):
             steps.append(Step(number, "", "", tuple(shell_lines(found.group(1), number))))
     events = frozenset({"push"} | ({"schedule"} if "cron(" in text else set()))
-    return (Job(path, "jenkins", "pipeline", 1, events, tuple(steps), manual=False, condition="input" if manual else ""),)
+    return (
+        Job(
+            path,
+            "jenkins",
+            "pipeline",
+            1,
+            events,
+            tuple(steps),
+            manual=False,
+            condition="input" if manual else "",
+        ),
+    )
 
 
 def _run_lines(node: Node | None) -> tuple[Line, ...]:
@@ -170,7 +192,7 @@ def _github(path: str, doc: Node) -> list[Job]:
                 path,
                 "github",
                 name,
-                body.line - 1 if body.map else body.line,
+                body.key_line,
                 events,
                 steps,
                 tuple(n.text for n in body.list("needs")),
@@ -199,7 +221,19 @@ def _github_step(node: Node) -> Step:
 
 
 _GITLAB_KEYS: Final = frozenset(
-    ("stages", "variables", "image", "default", "include", "workflow", "cache", "services", "before_script", "after_script", "pages")
+    (
+        "stages",
+        "variables",
+        "image",
+        "default",
+        "include",
+        "workflow",
+        "cache",
+        "services",
+        "before_script",
+        "after_script",
+        "pages",
+    )
 )
 
 
@@ -221,7 +255,9 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
             events.add("schedule")
         if "CI_COMMIT_TAG" in text_rules or "tags" in [n.text for n in body.list("only")]:
             events.add("release")
-        manual = body.str("when") == "manual" or any(r.str("when") == "manual" for r in body.list("rules"))
+        manual = body.str("when") == "manual" or any(
+            r.str("when") == "manual" for r in body.list("rules")
+        )
         env = body.child("environment")
         stage = stage_of[name]
         earlier = order[: order.index(stage)] if stage in order else []
@@ -234,7 +270,7 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
                 path,
                 "gitlab",
                 name,
-                body.line - 1,
+                body.key_line,
                 frozenset(events),
                 steps,
                 needs,
@@ -301,7 +337,9 @@ def _azure_steps(body: Node) -> list[Node]:
 
 
 def _azure_step(node: Node) -> Step | None:
-    run = node.child("script") or node.child("bash") or node.child("pwsh") or node.child("powershell")
+    run = (
+        node.child("script") or node.child("bash") or node.child("pwsh") or node.child("powershell")
+    )
     task = node.str("task")
     inputs = node.child("inputs")
     if run is None and inputs is not None:
@@ -336,13 +374,27 @@ def _circleci(path: str, doc: Node) -> list[Job]:
         for step in body.list("steps"):
             run = step.child("run")
             if run is not None:
-                steps.append(Step(step.line, run.str("name"), "", _run_lines(run.child("command") or run)))
+                steps.append(
+                    Step(step.line, run.str("name"), "", _run_lines(run.child("command") or run))
+                )
             elif step.text or step.map:
                 uses = step.text or next(iter(step.map or {}), "")
                 steps.append(Step(step.line, "", "" if uses == "checkout" else uses, ()))
-        found.append(Job(path, "circleci", name, body.line - 1, events, tuple(steps), needs.get(name, ())))
+        found.append(
+            Job(path, "circleci", name, body.key_line, events, tuple(steps), needs.get(name, ()))
+        )
     for name, body in approvals.items():
-        found.append(Job(path, "circleci", name, body.line, events, (Step(body.line, name, "approval", ()),), needs[name]))
+        found.append(
+            Job(
+                path,
+                "circleci",
+                name,
+                body.line,
+                events,
+                (Step(body.line, name, "approval", ()),),
+                needs[name],
+            )
+        )
     return found
 
 
@@ -362,4 +414,14 @@ def _other(path: str, system: str, doc: Node) -> list[Job]:
             manual = True
     if not steps:
         return []
-    return [Job(path, system, "pipeline", 1, frozenset({"push"}), tuple(steps), condition="input" if manual else "")]
+    return [
+        Job(
+            path,
+            system,
+            "pipeline",
+            1,
+            frozenset({"push"}),
+            tuple(steps),
+            condition="input" if manual else "",
+        )
+    ]

@@ -6,7 +6,12 @@ import json
 from dataclasses import dataclass, field
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python import PythonModule, summarise, syntax_tree, read_lines
+from mlops_advisor.tools.evidence.parse.python import (
+    PythonModule,
+    summarise,
+    syntax_tree,
+    read_lines,
+)
 
 _LINE_MAGICS: Final = ("%", "!", "?")
 _CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
@@ -44,7 +49,9 @@ def parse_notebook(path: str, text: str) -> Notebook:
     whole = "\n".join(line for _, lines in sources for line in lines)
     tree, problem = syntax_tree(whole)
     if tree is None:
-        good = [lines if syntax_tree("\n".join(lines))[0] else [""] * len(lines) for _, lines in sources]
+        good = [
+            lines if syntax_tree("\n".join(lines))[0] else [""] * len(lines) for _, lines in sources
+        ]
         tree, again = syntax_tree("\n".join(line for lines in good for line in lines))
         book.problem = f"some cells do not parse: {problem}" if not again else again
     book.module = summarise(path, tree) if tree is not None else read_lines(path, whole)
@@ -62,7 +69,11 @@ def _cells(data: dict[str, object]) -> list[tuple[int, list[str]]]:
     for number, cell in enumerate(cells if isinstance(cells, list) else [], 1):
         if isinstance(cell, dict) and cell.get("cell_type") == "code":
             source = cell.get("source", cell.get("input", ""))
-            text = "".join(s for s in source if isinstance(s, str)) if isinstance(source, list) else source
+            text = (
+                "".join(s for s in source if isinstance(s, str))
+                if isinstance(source, list)
+                else source
+            )
             if isinstance(text, str) and text.strip():
                 found.append((number, text.split("\n")))
     return found
@@ -72,7 +83,11 @@ def _language(data: dict[str, object]) -> str:
     meta = data.get("metadata")
     for key in ("language_info", "kernelspec"):
         part = meta.get(key) if isinstance(meta, dict) else None
-        name = (part.get("name") if key == "language_info" else part.get("language")) if isinstance(part, dict) else None
+        name = (
+            (part.get("name") if key == "language_info" else part.get("language"))
+            if isinstance(part, dict)
+            else None
+        )
         if isinstance(name, str) and name.strip():
             low = name.strip().lower()
             return "python" if "python" in low or low == "sage" else low[:40]

@@ -279,7 +279,9 @@ class _Walker:
                 name,
                 node.lineno,
                 node.end_lineno or node.lineno,
-                tuple([_raw(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]),
+                tuple(
+                    [_raw(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list]
+                ),
                 tuple([(p.arg, _annotation(p.annotation)) for p in params]),
                 _is_empty(node.body),
             )
@@ -289,7 +291,11 @@ class _Walker:
     def _class(self, node: ast.ClassDef, scope: _Scope) -> _Scope:
         name = f"{scope.name}.{node.name}" if scope.name else node.name
         fields = tuple(
-            [s.target.id for s in node.body if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)]
+            [
+                s.target.id
+                for s in node.body
+                if isinstance(s, ast.AnnAssign) and isinstance(s.target, ast.Name)
+            ]
         )
         bases = tuple([_raw(b) for b in node.bases])
         self._module.classes.append(Class(name, node.lineno, bases, fields))
@@ -306,7 +312,9 @@ class _Walker:
                 continue
             if isinstance(value, ast.Call):
                 self._made.setdefault(name, _raw(value.func))
-            elif isinstance(value, (ast.Constant, ast.UnaryOp, ast.List, ast.Tuple, ast.Name, ast.Attribute)):
+            elif isinstance(
+                value, (ast.Constant, ast.UnaryOp, ast.List, ast.Tuple, ast.Name, ast.Attribute)
+            ):
                 self._module.constants.setdefault(name, (_value(value), node.lineno))
             elif isinstance(value, ast.Dict):
                 for key, item in _dict_items(value).items():
@@ -332,7 +340,9 @@ class _Walker:
         else:
             names, compares = _names_in(node.test)
             if compares and names:
-                check = Check("branch", node.lineno, names, compares, False, scope.name, scope.swallowed)
+                check = Check(
+                    "branch", node.lineno, names, compares, False, scope.name, scope.swallowed
+                )
                 self._module.branches.append(check)
         if not scope.name and _is_main(node.test):
             self._module.main = True
@@ -437,7 +447,8 @@ def _simple(node: ast.AST) -> Value:
             return -inner.value
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            f"{p.value}"[:_MAX_STRING] if isinstance(p, ast.Constant) else "{}" for p in node.values[:_MAX_ARGS]
+            f"{p.value}"[:_MAX_STRING] if isinstance(p, ast.Constant) else "{}"
+            for p in node.values[:_MAX_ARGS]
         )
     return Ref(_raw(node) or "?")
 
@@ -474,7 +485,9 @@ def _is_empty(body: list[ast.stmt]) -> bool:
 
 def _is_main(test: ast.expr) -> bool:
     return (
-        isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) and test.left.id == "__name__"
+        isinstance(test, ast.Compare)
+        and isinstance(test.left, ast.Name)
+        and test.left.id == "__name__"
     )
 
 
@@ -494,7 +507,11 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     """An except that neither raises nor exits lets the failure pass unseen."""
     return not any(
         isinstance(s, (ast.Raise, ast.Return))
-        or (isinstance(s, ast.Expr) and isinstance(s.value, ast.Call) and _raw(s.value.func) in _EXITS)
+        or (
+            isinstance(s, ast.Expr)
+            and isinstance(s.value, ast.Call)
+            and _raw(s.value.func) in _EXITS
+        )
         for s in handler.body
     )
 
@@ -522,14 +539,27 @@ def _names_in(test: ast.expr) -> tuple[tuple[str, ...], bool]:
     return tuple(names), compares
 
 
-_STRING_MARKS: Final = ("://", ":/", "INSERT ", "insert ", "AS OF", "ASOF", "sha256", ".pkl", ".joblib", ".pt")
+_STRING_MARKS: Final = (
+    "://",
+    ":/",
+    "INSERT ",
+    "insert ",
+    "AS OF",
+    "ASOF",
+    "sha256",
+    ".pkl",
+    ".joblib",
+    ".pt",
+)
 
 
 def _keep_string(value: str) -> bool:
     return any(mark in value for mark in _STRING_MARKS)
 
 
-_IMPORT_LINE: Final = re.compile(r"^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+(.{1,300})|import[ \t]+([\w.]{1,200})(?:[ \t]+as[ \t]+(\w{1,80}))?)")
+_IMPORT_LINE: Final = re.compile(
+    r"^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+(.{1,300})|import[ \t]+([\w.]{1,200})(?:[ \t]+as[ \t]+(\w{1,80}))?)"
+)
 _CALL_LINE: Final = re.compile(r"([A-Za-z_][\w.]{0,200})\(")
 _DEF_LINE: Final = re.compile(r"^[ \t]{0,80}(?:async[ \t]+)?def[ \t]+(\w{1,120})")
 _MAX_LINE: Final = 2_000

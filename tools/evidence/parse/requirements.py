@@ -41,7 +41,9 @@ def parse_requirements(path: str, text: str) -> Requirements:
         first_line = first_line or here
         if "--hash=" in line:
             hashed += 1
-        if re.match(r"={2,3}\s{0,3}[^\s*]{1,80}(?:\s|;|$)", rest) or re.search(r"@\s{0,3}\S{1,300}@[0-9a-f]{40}", rest):
+        if re.match(r"={2,3}\s{0,3}[^\s*]{1,80}(?:\s|;|$)", rest) or re.search(
+            r"@\s{0,3}\S{1,300}@[0-9a-f]{40}", rest
+        ):
             fixed += 1
         elif not loose_line:
             loose_line = here

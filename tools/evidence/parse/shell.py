@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Final
 
 _MAX_LINE: Final = 4_000
-_SOFT: Final = re.compile(r"\|\|\s{0,4}(?:true|:|exit\s{1,4}0|echo\b)|;\s{0,4}(?:true|exit\s{1,4}0)\s{0,4}$")
+_SOFT: Final = re.compile(
+    r"\|\|\s{0,4}(?:true|:|exit\s{1,4}0|echo\b)|;\s{0,4}(?:true|exit\s{1,4}0)\s{0,4}$"
+)
 _NO_EFFECT: Final = re.compile(
     r"^(?:@|-)?\s{0,4}(?:echo|printf|true|:|exit 0|sleep|date|pwd|ls|set|cd|export|env|whoami|cat|mkdir|fi|then|else|done|do)\b"
 )

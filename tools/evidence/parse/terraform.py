@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _HEAD: Final = re.compile(
-    r'^[ \t]{0,20}(resource|module|data|provider|variable|terraform)[ \t]{0,4}'
+    r"^[ \t]{0,20}(resource|module|data|provider|variable|terraform)[ \t]{0,4}"
     r'(?:"([^"\n]{1,120})")?[ \t]{0,4}(?:"([^"\n]{1,120})")?[ \t]{0,4}\{',
     re.MULTILINE,
 )
@@ -54,7 +54,12 @@ def parse_terraform(text: str) -> tuple[Block, ...]:
             index += 1
             if depth <= 0:
                 break
-            if index < len(lines) and depth > 0 and _HEAD.match(lines[index][:600]) and not lines[index][:1].isspace():
+            if (
+                index < len(lines)
+                and depth > 0
+                and _HEAD.match(lines[index][:600])
+                and not lines[index][:1].isspace()
+            ):
                 break
         blocks.append(Block(kind, first or "", second or "", start + 1, tuple(body)))
     return tuple(blocks)

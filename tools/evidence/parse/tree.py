@@ -15,11 +15,12 @@ class Node:
     node once, and so stays linear whatever the aliases do.
     """
 
-    __slots__ = ("block", "items", "line", "map", "merged", "quoted", "text")
+    __slots__ = ("block", "items", "key_line", "line", "map", "merged", "quoted", "text")
 
     def __init__(self, line: int, text: str = "") -> None:
         """Make a scalar; the parser fills `items` or `map` to make it a list or a map."""
         self.line = line
+        self.key_line = line  # of the key in front of it, when it is the value of a map
         self.text = text
         self.quoted = False
         self.block = False  # a block scalar: its text begins on the next line

@@ -84,7 +84,7 @@ class _Builder:
     def __init__(self, docs: list[Node]) -> None:
         self._docs = docs
         self._stack: list[Node] = []
-        self._keys: list[str | None] = []
+        self._keys: list[tuple[str, int] | None] = []
         self._anchors: dict[str, Node] = {}
         self._events = 0
         self._aliases = 0
@@ -158,14 +158,16 @@ class _Builder:
             return
         key = self._keys[-1]
         if key is None:
-            self._keys[-1] = node.text or "?"
+            self._keys[-1] = (node.text or "?", node.line)
             return
         self._keys[-1] = None
-        if key == "<<":
+        name, line = key
+        if name == "<<":
             parent.merged = [*(parent.merged or []), *(node.items or [node])]
         elif parent.map is not None:
-            # The line of a pair is that of its key when the value opens a block below it.
-            parent.map[key] = node
+            if node.key_line == node.line:
+                node.key_line = line
+            parent.map[name] = node
 
     def _end_document(self, _event: Any) -> None:
         self._stack.clear()

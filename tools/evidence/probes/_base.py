@@ -22,6 +22,7 @@ class Verdict:
     detail: str
     strength: Strength | None = None
     places: tuple[Place, ...] = ()
+    firm: bool = False  # files show the contrary, so a document's claim changes nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +80,16 @@ def present(
     return Verdict(Outcome.PRESENT, detail, strength, show(repo, found))
 
 
-def absent(repo: Repository, detail: str, found: Iterable[Spot | tuple[str, int] | None] = ()) -> Verdict:
+def absent(
+    repo: Repository, detail: str, found: Iterable[Spot | tuple[str, int] | None] = ()
+) -> Verdict:
     """Looked for where it would have to be, and not there."""
     return Verdict(Outcome.ABSENT, detail, None, show(repo, [f for f in found if f is not None]))
+
+
+def contrary(repo: Repository, detail: str, found: Iterable[Spot | tuple[str, int]]) -> Verdict:
+    """Files show the contrary of the practice: absent, whatever documents say."""
+    return Verdict(Outcome.ABSENT, detail, None, show(repo, found), firm=True)
 
 
 def unknown(detail: str) -> Verdict:

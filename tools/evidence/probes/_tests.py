@@ -35,7 +35,8 @@ def _count(module: PythonModule) -> tuple[int, int, int]:
     checked |= {
         c.scope
         for c in module.calls
-        if c.last.startswith(("assert", "check_")) or c.last in ("raises", "warns", "fail", "validate", "expect", "run_doctests")
+        if c.last.startswith(("assert", "check_"))
+        or c.last in ("raises", "warns", "fail", "validate", "expect", "run_doctests")
     }
     real = hollow = line = 0
     for function in module.functions:
@@ -82,10 +83,15 @@ def tested(repo: Repository, what: str, targets: Iterable[str]) -> Verdict:
     if real:
         strength, how = runner_strength(repo, [t.path for t in real])
         count = sum(t.real for t in real)
-        return present(repo, strength, f"{count} tests touch {what}; {how}.", [(t.path, t.line) for t in real])
+        return present(
+            repo, strength, f"{count} tests touch {what}; {how}.", [(t.path, t.line) for t in real]
+        )
     if files:
         return present(
-            repo, C, f"Tests of {what} exist, but none of them asserts anything.", [(t.path, t.line) for t in files]
+            repo,
+            C,
+            f"Tests of {what} exist, but none of them asserts anything.",
+            [(t.path, t.line) for t in files],
         )
     if test_files(repo):
         return absent(repo, f"There are tests, but none imports {what}.", [(targets[0], 1)])

@@ -40,7 +40,14 @@ _CALLS: Final = (
     "hopsworks.",
     "deltalake.DeltaTable",
 )
-_TIME_TRAVEL: Final = ("versionAsOf", "timestampAsOf", "snapshot-id", "VERSION AS OF", "TIMESTAMP AS OF", "FOR SYSTEM_TIME AS OF")
+_TIME_TRAVEL: Final = (
+    "versionAsOf",
+    "timestampAsOf",
+    "snapshot-id",
+    "VERSION AS OF",
+    "TIMESTAMP AS OF",
+    "FOR SYSTEM_TIME AS OF",
+)
 
 
 @probe(
@@ -55,9 +62,17 @@ def data_versions(repo: Repository) -> Verdict:
         return found
     config = [p for p in repo.files if f"/{p}".endswith("/.dvc/config")]
     if config:
-        return absent(repo, "DVC is set up, but no .dvc file or dvc.lock with a hash is committed.", [(p, 1) for p in config])
+        return absent(
+            repo,
+            "DVC is set up, but no .dvc file or dvc.lock with a hash is committed.",
+            [(p, 1) for p in config],
+        )
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and nothing records which data it used.", [repo.stages.training])
+        return absent(
+            repo,
+            "Training is here, and nothing records which data it used.",
+            [repo.stages.training],
+        )
     if not repo.stages.ml:
         return not_applicable("Nothing here trains a model.")
     return unknown("No training was found here.")
@@ -74,7 +89,9 @@ def _dvc(repo: Repository) -> Verdict | None:
                 break
     if not tracked:
         return None
-    uses = [r for r in repo.runs.ci if r.automatic and r.hard and r.counts and _DVC_USE.search(r.text)]
+    uses = [
+        r for r in repo.runs.ci if r.automatic and r.hard and r.counts and _DVC_USE.search(r.text)
+    ]
     if uses:
         detail = f"Data is tracked by hash with DVC, and {uses[0].at} fetches it by that hash."
         return present(repo, E, detail, [*tracked, uses[0].where])
@@ -82,8 +99,18 @@ def _dvc(repo: Repository) -> Verdict | None:
     runs = repo.runs.matching(_DVC_USE)
     if stages or runs or repo.code.calls("dvc.api."):
         first = [(f.path, f.line) for f in stages] or [(r.path, r.line) for r in runs]
-        return present(repo, W, "Data is tracked by hash with DVC, and the training uses that version.", [*tracked[:3], *first])
-    return present(repo, C, "Data is tracked by hash with DVC; no training step that uses it was found.", tracked)
+        return present(
+            repo,
+            W,
+            "Data is tracked by hash with DVC, and the training uses that version.",
+            [*tracked[:3], *first],
+        )
+    return present(
+        repo,
+        C,
+        "Data is tracked by hash with DVC; no training step that uses it was found.",
+        tracked,
+    )
 
 
 def _calls(repo: Repository) -> Verdict | None:
@@ -94,7 +121,9 @@ def _calls(repo: Repository) -> Verdict | None:
         if h.call.name != "deltalake.DeltaTable" or "version" in h.call.kwargs
     ]
     found += spots(
-        h for h in repo.code.calls("datasets.load_dataset", "*.load_dataset") if h.call.text_of("revision")
+        h
+        for h in repo.code.calls("datasets.load_dataset", "*.load_dataset")
+        if h.call.text_of("revision")
     )
     return from_code(repo, "Code reads data by version or records its version", found)
 
@@ -117,7 +146,9 @@ def _hashes(repo: Repository) -> Verdict | None:
     found = []
     for hit in code.calls("hashlib.", "*.hash_pandas_object", "pandas.util.hash_pandas_object"):
         scope = hit.call.scope.lower()
-        if hit.module.path in code.training_code and any(w in scope for w in ("data", "hash", "checksum", "fingerprint")):
+        if hit.module.path in code.training_code and any(
+            w in scope for w in ("data", "hash", "checksum", "fingerprint")
+        ):
             found.append(hit)
     return from_code(repo, "The training code computes a hash of its data", spots(found), most=W)
 
@@ -125,6 +156,8 @@ def _hashes(repo: Repository) -> Verdict | None:
 def _lfs(repo: Repository) -> Verdict | None:
     for path in repo.named(".gitattributes"):
         for i, line in enumerate(repo.lines(path), 1):
-            if "filter=lfs" in line and any(s in line for s in ("csv", "parquet", "data", "json", "feather", "arrow", "zip")):
+            if "filter=lfs" in line and any(
+                s in line for s in ("csv", "parquet", "data", "json", "feather", "arrow", "zip")
+            ):
                 return present(repo, C, "Data files are stored with git LFS.", [(path, i)])
     return None

@@ -28,7 +28,24 @@ METRICS: Final = (
     "r2_score", "loss", "logloss", "score", "metric", "metrics", "error", "gini", "ndcg", "pr_auc", "average_precision",
     "perplexity", "bleu", "rouge", "wer", "performance", "brier",
 )  # fmt: skip
-_LIMITS: Final = ("threshold", "min_", "max_", "champion", "baseline", "production", "current", "best", "previous", "prod_", "candidate", "challenger", "minimum", "required", "limit", "target")
+_LIMITS: Final = (
+    "threshold",
+    "min_",
+    "max_",
+    "champion",
+    "baseline",
+    "production",
+    "current",
+    "best",
+    "previous",
+    "prod_",
+    "candidate",
+    "challenger",
+    "minimum",
+    "required",
+    "limit",
+    "target",
+)
 _GATES: Final = (
     "mlflow.validate_evaluation_results",
     "mlflow.models.validate_evaluation_results",
@@ -65,7 +82,9 @@ _SPLITS: Final = (
 
 def is_metric(name: str) -> bool:
     """True when a name speaks of a measure of quality."""
-    return name in METRICS or any(name.endswith(f"_{m}") or name.startswith(f"{m}_") for m in METRICS)
+    return name in METRICS or any(
+        name.endswith(f"_{m}") or name.startswith(f"{m}_") for m in METRICS
+    )
 
 
 def _judges(check: Check) -> bool:
@@ -73,7 +92,11 @@ def _judges(check: Check) -> bool:
     return check.compares and any(is_metric(n) for n in check.names)
 
 
-@probe("gate", practice="model_validation_gate", searched="conditions on metrics that raise, exit or branch in training, evaluation and pipeline code; model tests in CI")
+@probe(
+    "gate",
+    practice="model_validation_gate",
+    searched="conditions on metrics that raise, exit or branch in training, evaluation and pipeline code; model tests in CI",
+)
 def gate(repo: Repository) -> Verdict:
     """Does a candidate below its thresholds stop the release?"""
     code = repo.code
@@ -82,8 +105,15 @@ def gate(repo: Repository) -> Verdict:
     for path, module in code.product.items():
         if path in code.serving or module.notebook:
             continue
-        own += [Spot(path, c.line, c.scope, c.swallowed) for c in module.checks if _judges(c) and not _self_compare(c)]
-        near = any(is_metric(c.last.lower()) or c.name.startswith(("sklearn.metrics.", "mlflow.")) for c in module.calls)
+        own += [
+            Spot(path, c.line, c.scope, c.swallowed)
+            for c in module.checks
+            if _judges(c) and not _self_compare(c)
+        ]
+        near = any(
+            is_metric(c.last.lower()) or c.name.startswith(("sklearn.metrics.", "mlflow."))
+            for c in module.calls
+        )
         for check in module.branches if near else ():
             if _judges(check) and any(w in n for n in check.names for w in _LIMITS):
                 branch.append(Spot(path, check.line, check.scope, check.swallowed))
@@ -97,7 +127,9 @@ def gate(repo: Repository) -> Verdict:
     if verdict is not None:
         return verdict
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and no threshold stops a bad model.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and no threshold stops a bad model.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")
 
 
@@ -115,7 +147,11 @@ def _model_tests(repo: Repository) -> Verdict | None:
     return present(repo, strength, f"A test asserts a metric of the model; {how}.", found)
 
 
-@probe("holdout", practice="holdout_discipline", searched="splits of data and metrics computed outside training data")
+@probe(
+    "holdout",
+    practice="holdout_discipline",
+    searched="splits of data and metrics computed outside training data",
+)
 def holdout(repo: Repository) -> Verdict:
     """Is quality measured on data held out from training?"""
     found = spots(repo.code.calls(*_SPLITS))
@@ -124,25 +160,64 @@ def holdout(repo: Repository) -> Verdict:
         return verdict
     for path in [*repo.code.training_code, *repo.code.training_notebooks]:
         text = repo.text(path)
-        at = next((text.find(w) for w in ("X_test", "x_test", "test_df", "val_loader", "test_loader", "eval_dataset", "valid_df", "df_test", "test_data", "val_ds") if w in text), -1)
+        at = next(
+            (
+                text.find(w)
+                for w in (
+                    "X_test",
+                    "x_test",
+                    "test_df",
+                    "val_loader",
+                    "test_loader",
+                    "eval_dataset",
+                    "valid_df",
+                    "df_test",
+                    "test_data",
+                    "val_ds",
+                )
+                if w in text
+            ),
+            -1,
+        )
         if at >= 0 and not path.endswith(".ipynb"):
-            return present(repo, C, "A separate test set is named in the training code.", [(path, text.count("\n", 0, at) + 1)])
+            return present(
+                repo,
+                C,
+                "A separate test set is named in the training code.",
+                [(path, text.count("\n", 0, at) + 1)],
+            )
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and no held-out data was found.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and no held-out data was found.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")
 
 
-@probe("baseline", practice="baseline_model", searched="dummy models, functions and arguments named baseline in training and evaluation code")
+@probe(
+    "baseline",
+    practice="baseline_model",
+    searched="dummy models, functions and arguments named baseline in training and evaluation code",
+)
 def baseline(repo: Repository) -> Verdict:
     """Is every model compared with a simple baseline?"""
     code = repo.code
     hits = code.calls("sklearn.dummy.", "mlflow.evaluate", "mlflow.models.evaluate")
-    found = spots(h for h in hits if h.call.name.startswith("sklearn.dummy.") or "baseline_model" in h.call.kwargs or "baseline_result" in h.call.kwargs)
+    found = spots(
+        h
+        for h in hits
+        if h.call.name.startswith("sklearn.dummy.")
+        or "baseline_model" in h.call.kwargs
+        or "baseline_result" in h.call.kwargs
+    )
     for path, module in code.product.items():
         if not module.roots:
             continue
         found += [Spot(path, c.line, c.scope) for c in module.calls if "baseline" in c.last.lower()]
-        found += [Spot(path, c.line, c.scope) for c in (*module.checks, *module.branches) if c.compares and any("baseline" in n for n in c.names)]
+        found += [
+            Spot(path, c.line, c.scope)
+            for c in (*module.checks, *module.branches)
+            if c.compares and any("baseline" in n for n in c.names)
+        ]
     verdict = from_code(repo, "The model is compared with a baseline", found)
     if verdict is not None:
         return verdict
@@ -151,17 +226,56 @@ def baseline(repo: Repository) -> Verdict:
     return not_applicable("Nothing here trains a model.")
 
 
-@probe("slices", practice="slice_evaluation", searched="metrics by group: MetricFrame, TFMA slicing specs, slicing functions, group-by next to metrics")
+@probe(
+    "slices",
+    practice="slice_evaluation",
+    searched="metrics by group: MetricFrame, TFMA slicing specs, slicing functions, group-by next to metrics",
+)
 def slices(repo: Repository) -> Verdict:
     """Is quality measured per relevant slice?"""
     code = repo.code
-    found = spots(code.calls("fairlearn.metrics.MetricFrame", "tensorflow_model_analysis.SlicingSpec", "snorkel.slicing.", "deepchecks.tabular.checks.WeakSegmentsPerformance", "giskard.scan", "*.get_slice_metrics", "*.slice_metrics", "*.evaluate_slices"))
+    found = spots(
+        code.calls(
+            "fairlearn.metrics.MetricFrame",
+            "tensorflow_model_analysis.SlicingSpec",
+            "snorkel.slicing.",
+            "deepchecks.tabular.checks.WeakSegmentsPerformance",
+            "giskard.scan",
+            "*.get_slice_metrics",
+            "*.slice_metrics",
+            "*.evaluate_slices",
+        )
+    )
     for path, module in code.product.items():
-        named = [f for f in module.functions if any(w in f.last.lower() for w in ("slice", "segment", "subgroup", "cohort", "per_group", "by_group", "per_class", "by_region")) and "slice(" not in f.last]
-        measured = any(is_metric(c.last.lower()) or c.name.startswith("sklearn.metrics.") for c in module.calls)
+        named = [
+            f
+            for f in module.functions
+            if any(
+                w in f.last.lower()
+                for w in (
+                    "slice",
+                    "segment",
+                    "subgroup",
+                    "cohort",
+                    "per_group",
+                    "by_group",
+                    "per_class",
+                    "by_region",
+                )
+            )
+            and "slice(" not in f.last
+        ]
+        measured = any(
+            is_metric(c.last.lower()) or c.name.startswith("sklearn.metrics.") for c in module.calls
+        )
         if measured:
             found += [Spot(path, f.line, f.name) for f in named]
-            found += [Spot(path, c.line, c.scope) for c in module.calls if c.last == "groupby" and any(w in c.scope.lower() for w in ("metric", "eval", "slice", "score"))]
+            found += [
+                Spot(path, c.line, c.scope)
+                for c in module.calls
+                if c.last == "groupby"
+                and any(w in c.scope.lower() for w in ("metric", "eval", "slice", "score"))
+            ]
         for function in module.functions:
             if any(d.startswith("snorkel.slicing.") for d in function.decorators):
                 found.append(Spot(path, function.line, function.name))
@@ -169,22 +283,52 @@ def slices(repo: Repository) -> Verdict:
     if verdict is not None:
         return verdict
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and quality is measured on average only.", [repo.stages.training])
+        return absent(
+            repo,
+            "Training is here, and quality is measured on average only.",
+            [repo.stages.training],
+        )
     return not_applicable("Nothing here trains a model.")
 
 
-@probe("fairness", practice="fairness_assessment", searched="calls of Fairlearn, AIF360, Aequitas, Fairness Indicators, SageMaker Clarify")
+@probe(
+    "fairness",
+    practice="fairness_assessment",
+    searched="calls of Fairlearn, AIF360, Aequitas, Fairness Indicators, SageMaker Clarify",
+)
 def fairness(repo: Repository) -> Verdict:
     """Are quality and errors compared across relevant groups?"""
     code = repo.code
-    found = spots(code.calls("fairlearn.", "aif360.", "aequitas.", "sagemaker.clarify.", "responsibleai.", "fairness_indicators.", "*.demographic_parity_difference", "*.equalized_odds_difference", "*.disparate_impact", "*.run_bias", "*.run_pre_training_bias", "*.run_post_training_bias"))
+    found = spots(
+        code.calls(
+            "fairlearn.",
+            "aif360.",
+            "aequitas.",
+            "sagemaker.clarify.",
+            "responsibleai.",
+            "fairness_indicators.",
+            "*.demographic_parity_difference",
+            "*.equalized_odds_difference",
+            "*.disparate_impact",
+            "*.run_bias",
+            "*.run_pre_training_bias",
+            "*.run_post_training_bias",
+        )
+    )
     verdict = from_code(repo, "Quality is compared across groups", found, stops=True)
     if verdict is not None:
         return _with_threshold(repo, verdict, found)
     if repo.code.importing("fairlearn", "aif360", "aequitas"):
         module = repo.code.importing("fairlearn", "aif360", "aequitas")[0]
-        return present(repo, C, "A fairness library is imported, and nothing of it is called.", [(module.path, code.import_line(module, "fairlearn", "aif360", "aequitas"))])
-    return unknown("No assessment of fairness was found; files do not tell whether the model concerns people.")
+        return present(
+            repo,
+            C,
+            "A fairness library is imported, and nothing of it is called.",
+            [(module.path, code.import_line(module, "fairlearn", "aif360", "aequitas"))],
+        )
+    return unknown(
+        "No assessment of fairness was found; files do not tell whether the model concerns people."
+    )
 
 
 def _with_threshold(repo: Repository, verdict: Verdict, found: list[Spot]) -> Verdict:
@@ -192,17 +336,45 @@ def _with_threshold(repo: Repository, verdict: Verdict, found: list[Spot]) -> Ve
     paths = {s.path for s in found}
     checks = [c for p in paths for c in repo.code.modules[p].checks if c.compares]
     if verdict.strength == E and not checks:
-        return Verdict(verdict.outcome, verdict.detail.rstrip(".") + "; no threshold stops on it.", W, verdict.places)
+        return Verdict(
+            verdict.outcome,
+            verdict.detail.rstrip(".") + "; no threshold stops on it.",
+            W,
+            verdict.places,
+        )
     return verdict
 
 
-@probe("explanations", practice="explainability", searched="calls of SHAP, LIME, Captum, Alibi, InterpretML, Clarify, permutation importance")
+@probe(
+    "explanations",
+    practice="explainability",
+    searched="calls of SHAP, LIME, Captum, Alibi, InterpretML, Clarify, permutation importance",
+)
 def explanations(repo: Repository) -> Verdict:
     """Can decisions be explained by a tested method?"""
-    found = spots(repo.code.calls("shap.", "lime.", "captum.", "alibi.explainers.", "interpret.", "eli5.", "dalex.", "omnixai.", "sagemaker.clarify.SHAPConfig", "sklearn.inspection.permutation_importance", "*.run_explainability", "google.cloud.aiplatform.explain"))
+    found = spots(
+        repo.code.calls(
+            "shap.",
+            "lime.",
+            "captum.",
+            "alibi.explainers.",
+            "interpret.",
+            "eli5.",
+            "dalex.",
+            "omnixai.",
+            "sagemaker.clarify.SHAPConfig",
+            "sklearn.inspection.permutation_importance",
+            "*.run_explainability",
+            "google.cloud.aiplatform.explain",
+        )
+    )
     verdict = from_code(repo, "Predictions are explained", found)
     if verdict is not None:
         return verdict
     if repo.stages.scoring is not None or repo.stages.training is not None:
-        return absent(repo, "Models are trained or used here, and nothing explains their output.", [repo.stages.training or repo.stages.scoring])
+        return absent(
+            repo,
+            "Models are trained or used here, and nothing explains their output.",
+            [repo.stages.training or repo.stages.scoring],
+        )
     return not_applicable("Nothing here trains or uses a model.")

@@ -11,6 +11,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    contrary,
     from_code,
     not_applicable,
     present,
@@ -21,7 +22,20 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.repository import Repository
 
 _DRIFT: Final = ("drift", "degrad", "performance_drop", "psi", "retrain_needed", "should_retrain")
-_START: Final = ("trigger_dag", "TriggerDagRunOperator", "run_deployment", "create_run_from_pipeline_func", "create_dispatch_event", "start_pipeline_execution", "trigger_retraining", "retrain", "start_execution", "trigger_training", "run_pipeline", "retrain_model")
+_START: Final = (
+    "trigger_dag",
+    "TriggerDagRunOperator",
+    "run_deployment",
+    "create_run_from_pipeline_func",
+    "create_dispatch_event",
+    "start_pipeline_execution",
+    "trigger_retraining",
+    "retrain",
+    "start_execution",
+    "trigger_training",
+    "run_pipeline",
+    "retrain_model",
+)
 
 
 @probe(
@@ -37,21 +51,60 @@ def training_pipeline(repo: Repository) -> Verdict:
         places = [(f.path, f.line) for f in flows]
         live = [t for t in repo.flows.triggers if not t.off]
         if live:
-            return present(repo, E, f"{flow.tool} runs the training steps, started by {live[0].what}.", [*places, (live[0].path, live[0].line)])
+            return present(
+                repo,
+                E,
+                f"{flow.tool} runs the training steps, started by {live[0].what}.",
+                [*places, (live[0].path, live[0].line)],
+            )
         run = next((r for f in flows if (r := repo.runs.automatic.get(f.path)) is not None), None)
         if run is None and any(f.tool == "DVC" for f in flows):
-            run = next((r for r in repo.runs.ci if r.automatic and r.hard and r.counts and "dvc" in r.text and ("repro" in r.text or "exp run" in r.text)), None)
+            run = next(
+                (
+                    r
+                    for r in repo.runs.ci
+                    if r.automatic
+                    and r.hard
+                    and r.counts
+                    and "dvc" in r.text
+                    and ("repro" in r.text or "exp run" in r.text)
+                ),
+                None,
+            )
         if run is not None:
-            return present(repo, E, f"{flow.tool} runs the training steps, started by {run.at}.", [*places, run.where])
-        return present(repo, W, f"{flow.tool} runs the training steps; nothing found starts it by itself.", places)
+            return present(
+                repo,
+                E,
+                f"{flow.tool} runs the training steps, started by {run.at}.",
+                [*places, run.where],
+            )
+        return present(
+            repo,
+            W,
+            f"{flow.tool} runs the training steps; nothing found starts it by itself.",
+            places,
+        )
     if repo.flows.all:
         places = [(f.path, f.line) for f in repo.flows.all]
-        return present(repo, C, "A pipeline is defined, but no step of it was seen to train.", places)
-    targets = [r for r in repo.runs.make if any(p in repo.code.training_scripts for p in repo.runs.modules(r))]
+        return present(
+            repo, C, "A pipeline is defined, but no step of it was seen to train.", places
+        )
+    targets = [
+        r
+        for r in repo.runs.make
+        if any(p in repo.code.training_scripts for p in repo.runs.modules(r))
+    ]
     if targets:
-        return present(repo, C, "Training runs from make: steps in order, without retries or recorded state.", [(targets[0].path, targets[0].line)])
+        return present(
+            repo,
+            C,
+            "Training runs from make: steps in order, without retries or recorded state.",
+            [(targets[0].path, targets[0].line)],
+        )
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and no orchestrated pipeline runs it.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and no orchestrated pipeline runs it.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")
 
 
@@ -65,13 +118,23 @@ def training_trigger(repo: Repository) -> Verdict:
     triggers = repo.flows.triggers
     live = [t for t in triggers if not t.off]
     if live:
-        return present(repo, E, f"Training is started by a {live[0].what}.", [(t.path, t.line) for t in live])
+        return present(
+            repo, E, f"Training is started by a {live[0].what}.", [(t.path, t.line) for t in live]
+        )
     if triggers:
-        return absent(repo, "A schedule is written down, but it is null, paused or switched off.", [(t.path, t.line) for t in triggers])
+        return absent(
+            repo,
+            "A schedule is written down, but it is null, paused or switched off.",
+            [(t.path, t.line) for t in triggers],
+        )
     if repo.stages.pipeline is not None:
-        return absent(repo, "A pipeline is here, and no schedule or event starts it.", [repo.stages.pipeline])
+        return absent(
+            repo, "A pipeline is here, and no schedule or event starts it.", [repo.stages.pipeline]
+        )
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and nothing starts it by itself.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and nothing starts it by itself.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")
 
 
@@ -87,17 +150,25 @@ def retraining_on_signal(repo: Repository) -> Verdict:
         module = hit.module
         checks = [c for c in module.checks if any(w in n for n in c.names for w in _DRIFT)]
         around = hit.call.scope.lower()
-        near = any(w in c.name.lower() for c in module.calls for w in _DRIFT) or any(w in around for w in _DRIFT)
+        near = any(w in c.name.lower() for c in module.calls for w in _DRIFT) or any(
+            w in around for w in _DRIFT
+        )
         if checks or near:
             found += spots([hit])
     for job in repo.jobs:
-        if "event" in job.events and any(w in f"{job.name} {job.path}".lower() for w in ("retrain", "train")):
+        if "event" in job.events and any(
+            w in f"{job.name} {job.path}".lower() for w in ("retrain", "train")
+        ):
             found.append(Spot(job.path, job.line))
     verdict = from_code(repo, "A judgement on drift starts training", found)
     if verdict is not None:
         return verdict
     if repo.stages.training is not None and repo.stages.scoring is not None:
-        return absent(repo, "Nothing here starts training from what is seen in production.", [repo.stages.training])
+        return absent(
+            repo,
+            "Nothing here starts training from what is seen in production.",
+            [repo.stages.training],
+        )
     return unknown("Training and serving are not both here.")
 
 
@@ -130,12 +201,39 @@ def compute(repo: Repository) -> Verdict:
         "modal.App",
     )
     found = spots(hits)
-    found += [Spot(m.path, m.line) for m in repo.kinds("PyTorchJob", "TFJob", "MPIJob", "TrainJob", "RayJob", "XGBoostJob")]
-    found += [Spot(r.path, r.line) for r in repo.runs.everything if r.counts and any(w in r.text for w in ("sbatch ", "az ml job create", "gcloud ai custom-jobs", "ray job submit", "databricks jobs", "anyscale job"))]
+    found += [
+        Spot(m.path, m.line)
+        for m in repo.kinds("PyTorchJob", "TFJob", "MPIJob", "TrainJob", "RayJob", "XGBoostJob")
+    ]
+    found += [
+        Spot(r.path, r.line)
+        for r in repo.runs.everything
+        if r.counts
+        and any(
+            w in r.text
+            for w in (
+                "sbatch ",
+                "az ml job create",
+                "gcloud ai custom-jobs",
+                "ray job submit",
+                "databricks jobs",
+                "anyscale job",
+            )
+        )
+    ]
     verdict = from_code(repo, "Training is sent to managed compute", found)
     if verdict is not None:
         return verdict
     triggers = [t for t in repo.flows.triggers if not t.off]
     if triggers:
-        return present(repo, C, "Training starts by itself, so on no one's laptop; the machine is not shown.", [(t.path, t.line) for t in triggers])
-    return unknown("Files do not tell where training runs.") if repo.stages.training else not_applicable("Nothing here trains a model.")
+        return present(
+            repo,
+            C,
+            "Training starts by itself, so on no one's laptop; the machine is not shown.",
+            [(t.path, t.line) for t in triggers],
+        )
+    return (
+        unknown("Files do not tell where training runs.")
+        if repo.stages.training
+        else not_applicable("Nothing here trains a model.")
+    )

@@ -103,7 +103,9 @@ def run_tracking(repo: Repository) -> Verdict:
         found = [(m.path, repo.code.import_line(m, *_ROOTS)) for m in imported]
         return present(repo, C, "A tracker is imported, but nothing is recorded with it.", found)
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and no tracker records its runs.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and no tracker records its runs.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")
 
 
@@ -118,16 +120,21 @@ def model_registry(repo: Repository) -> Verdict:
     named = [
         h
         for h in repo.code.calls("mlflow.")
-        if h.call.kwargs.get("registered_model_name") not in (None, "") or h.call.name.endswith(".log_model") and h.call.kwargs.get("registered_model_name")
+        if h.call.kwargs.get("registered_model_name") not in (None, "")
+        or h.call.name.endswith(".log_model")
+        and h.call.kwargs.get("registered_model_name")
     ]
     bento = [h for h in repo.code.calls("bentoml.") if h.call.last in ("save_model", "save")]
     verdict = stronger(
-        from_code(repo, "Models are registered with a version", spots([*hits, *named, *bento])), _dvc_models(repo)
+        from_code(repo, "Models are registered with a version", spots([*hits, *named, *bento])),
+        _dvc_models(repo),
     )
     if verdict is not None:
         return verdict
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and its models go to no registry.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and its models go to no registry.", [repo.stages.training]
+        )
     if repo.stages.scoring is not None:
         return unknown("Models are used here; where they are registered is not shown.")
     return not_applicable("Nothing here trains or serves a model.")
@@ -138,7 +145,12 @@ def _dvc_models(repo: Repository) -> Verdict | None:
         for doc in file.docs:
             for _, node in doc.pairs("artifacts"):
                 if node.str("type") == "model":
-                    return present(repo, W, "The model is a named, versioned artefact of DVC.", [(file.path, node.line)])
+                    return present(
+                        repo,
+                        W,
+                        "The model is a named, versioned artefact of DVC.",
+                        [(file.path, node.line)],
+                    )
     return None
 
 
@@ -149,32 +161,71 @@ def _dvc_models(repo: Repository) -> Verdict | None:
 )
 def lineage(repo: Repository) -> Verdict:
     """Does a model lead back to its data version, code, parameters and run?"""
-    locks = [p for p in repo.named("dvc.lock") if "outs:" in repo.text(p) and ("md5:" in repo.text(p) or "hash:" in repo.text(p))]
+    locks = [
+        p
+        for p in repo.named("dvc.lock")
+        if "outs:" in repo.text(p) and ("md5:" in repo.text(p) or "hash:" in repo.text(p))
+    ]
     if locks:
-        automatic = any(r.automatic and r.hard and "dvc" in r.text and ("repro" in r.text or "exp run" in r.text) for r in repo.runs.ci)
+        automatic = any(
+            r.automatic
+            and r.hard
+            and "dvc" in r.text
+            and ("repro" in r.text or "exp run" in r.text)
+            for r in repo.runs.ci
+        )
         detail = "dvc.lock ties the model to the hashes of its data, code and parameters."
         return present(repo, E if automatic else W, detail, [(p, 1) for p in locks])
     data = _data_recorded(repo)
     commit = _commit_recorded(repo)
     track = grade(repo, spots(repo.code.calls(*_TRACK)))
     if data and (commit or track is not None):
-        verdict = from_code(repo, "Runs record the version of their data" + (" and of the code" if commit else ""), [*data, *commit])
+        verdict = from_code(
+            repo,
+            "Runs record the version of their data" + (" and of the code" if commit else ""),
+            [*data, *commit],
+        )
         if verdict is not None:
             return verdict
     if commit and track is not None:
-        return present(repo, C, "Runs record the version of the code, but not that of the data.", commit)
+        return present(
+            repo, C, "Runs record the version of the code, but not that of the data.", commit
+        )
     if track is not None:
-        return present(repo, C, "Runs are tracked, but no version of the data is recorded with them.", track.spots)
+        return present(
+            repo,
+            C,
+            "Runs are tracked, but no version of the data is recorded with them.",
+            track.spots,
+        )
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and nothing ties a model to its data and code.", [repo.stages.training])
+        return absent(
+            repo,
+            "Training is here, and nothing ties a model to its data and code.",
+            [repo.stages.training],
+        )
     return not_applicable("Nothing here trains a model.")
 
 
 def _data_recorded(repo: Repository) -> list[Spot]:
-    found = spots(repo.code.calls("mlflow.log_input", "*.use_artifact", "*.log_input", "dvc.api.get_url", "dvc.api.params_show"))
+    found = spots(
+        repo.code.calls(
+            "mlflow.log_input",
+            "*.use_artifact",
+            "*.log_input",
+            "dvc.api.get_url",
+            "dvc.api.params_show",
+        )
+    )
     for hit in repo.code.calls("*.set_tag", "*.log_param", "*.log_params", "*.set_tags"):
         keys = [hit.call.text_of("key", 0).lower(), *[k.lower() for k in hit.call.kwargs]]
-        if any(("data" in k or "dataset" in k) and any(w in k for w in ("version", "hash", "md5", "commit", "sha", "revision", "snapshot")) for k in keys):
+        if any(
+            ("data" in k or "dataset" in k)
+            and any(
+                w in k for w in ("version", "hash", "md5", "commit", "sha", "revision", "snapshot")
+            )
+            for k in keys
+        ):
             found += spots([hit])
     return found
 
@@ -185,5 +236,7 @@ def _commit_recorded(repo: Repository) -> list[Spot]:
         texts = [hit.call.text_of("key", 0).lower(), *[k.lower() for k in hit.call.kwargs]]
         if any("commit" in t or "git" in t or "code_version" in t for t in texts):
             found.append(hit)
-    found += repo.code.calls("git.Repo().head.commit.hexsha", "dvc.repo.", "*.get_git_revision_hash")
+    found += repo.code.calls(
+        "git.Repo().head.commit.hexsha", "dvc.repo.", "*.get_git_revision_hash"
+    )
     return spots(found)

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mlops_advisor.tools.evidence.probes._base import Spot, Verdict, absent, from_code, not_applicable, probe, spots
+from mlops_advisor.tools.evidence.probes._base import (
+    Spot,
+    Verdict,
+    absent,
+    from_code,
+    not_applicable,
+    probe,
+    spots,
+)
 from mlops_advisor.tools.evidence.repository import Repository
 
 
@@ -44,12 +52,16 @@ def search(repo: Repository) -> Verdict:
     found += [Spot(f.path, 1) for f in repo.yaml_files(holding=("sweepJob",))]
     found += [
         Spot(f.path, d.line)
-        for f in repo.yaml_files(holding=("hydra/sweeper", "method: bayes", "method: random", "method: grid"))
+        for f in repo.yaml_files(
+            holding=("hydra/sweeper", "method: bayes", "method: random", "method: grid")
+        )
         for d in f.docs[:1]
     ]
     verdict = from_code(repo, "Hyperparameters are searched automatically", found)
     if verdict is not None:
         return verdict
     if repo.stages.training is not None:
-        return absent(repo, "Training is here, and no search of hyperparameters.", [repo.stages.training])
+        return absent(
+            repo, "Training is here, and no search of hyperparameters.", [repo.stages.training]
+        )
     return not_applicable("Nothing here trains a model.")

@@ -5,12 +5,24 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.probes._base import C, E, Spot, Verdict, absent, not_applicable, present, probe, unknown
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Spot,
+    Verdict,
+    absent,
+    not_applicable,
+    present,
+    probe,
+    unknown,
+)
 from mlops_advisor.tools.evidence.probes._tests import runner_strength, test_files, tested
 from mlops_advisor.tools.evidence.repository import Repository
 
 _SEARCHED: Final = "test files with assertions, what they import, and who runs them"
-_SMALL: Final = re.compile(r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b")
+_SMALL: Final = re.compile(
+    r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b"
+)
 _WHOLE: Final = ("integration", "e2e", "end_to_end", "endtoend", "pipeline", "smoke", "acceptance")
 
 
@@ -19,7 +31,11 @@ def feature_tests(repo: Repository) -> Verdict:
     """Does feature code have unit tests that run automatically?"""
     targets = [p for p in repo.code.feature_code if not repo.is_aside(p)]
     if not targets:
-        return unknown("No feature or preprocessing code was recognised.") if repo.stages.ml else not_applicable("No machine learning here.")
+        return (
+            unknown("No feature or preprocessing code was recognised.")
+            if repo.stages.ml
+            else not_applicable("No machine learning here.")
+        )
     return tested(repo, "feature code", targets)
 
 
@@ -29,27 +45,56 @@ def model_tests(repo: Repository) -> Verdict:
     code = repo.code
     targets = [p for p in code.training_scripts if not repo.is_aside(p)]
     # Modules with model classes and losses count as model code too.
-    targets += [p for p in code.training_code if p not in targets and any(w in p.rsplit("/", 1)[-1].lower() for w in ("model", "net", "loss", "train", "evaluat", "metric"))]
+    targets += [
+        p
+        for p in code.training_code
+        if p not in targets
+        and any(
+            w in p.rsplit("/", 1)[-1].lower()
+            for w in ("model", "net", "loss", "train", "evaluat", "metric")
+        )
+    ]
     if not targets:
-        return not_applicable("Nothing here trains a model.") if repo.stages.training is None else absent(repo, "Training lives where no test can import it.", [repo.stages.training])
+        return (
+            not_applicable("Nothing here trains a model.")
+            if repo.stages.training is None
+            else absent(repo, "Training lives where no test can import it.", [repo.stages.training])
+        )
     return tested(repo, "model code", targets)
 
 
-@probe("serving_code_tests", practice="scoring_code_versioned", searched="serving and scoring code, version control, and tests that import it")
+@probe(
+    "serving_code_tests",
+    practice="scoring_code_versioned",
+    searched="serving and scoring code, version control, and tests that import it",
+)
 def serving_code_tests(repo: Repository) -> Verdict:
     """Is the scoring code under version control, with tests?"""
     targets = [*repo.code.serving, *repo.code.batch]
     if not targets:
-        return not_applicable("No scoring code is here.") if repo.stages.scoring is None else unknown("Scoring is configured; its code is not here.")
+        return (
+            not_applicable("No scoring code is here.")
+            if repo.stages.scoring is None
+            else unknown("Scoring is configured; its code is not here.")
+        )
     verdict = tested(repo, "scoring code", targets)
     if verdict.strength is not None:
         return verdict
     if repo.has_git or repo.ci_paths:
-        return present(repo, C, "Scoring code is under version control, without tests.", [(p, 1) for p in targets])
+        return present(
+            repo,
+            C,
+            "Scoring code is under version control, without tests.",
+            [(p, 1) for p in targets],
+        )
     return verdict
 
 
-@probe("serving_tests", practice="serving_tested", searched="tests with a test client or requests to the service, load tests, contract tests, and who runs them")
+@probe(
+    "serving_tests",
+    practice="serving_tested",
+    searched="tests with a test client or requests to the service, load tests, contract tests, and who runs them",
+)
 def serving_tests(repo: Repository) -> Verdict:
     """Is the serving interface tested before release?"""
     if repo.stages.serving is None:
@@ -58,19 +103,39 @@ def serving_tests(repo: Repository) -> Verdict:
     real = {t.path for t in test_files(repo) if t.real}
     for path in sorted(real):
         module = repo.code.tests[path]
-        client = next((c for c in module.calls if c.last in ("TestClient", "test_client", "AsyncClient") or c.name.startswith(("requests.", "httpx.", "schemathesis.")) or c.last in ("invoke_endpoint",)), None)
+        client = next(
+            (
+                c
+                for c in module.calls
+                if c.last in ("TestClient", "test_client", "AsyncClient")
+                or c.name.startswith(("requests.", "httpx.", "schemathesis."))
+                or c.last in ("invoke_endpoint",)
+            ),
+            None,
+        )
         if client is not None:
             found.append(Spot(path, client.line))
     if found:
         strength, how = runner_strength(repo, [s.path for s in found])
         return present(repo, strength, f"Tests call the serving interface; {how}.", found)
-    load = [(p, 1) for p in repo.files if p.rsplit("/", 1)[-1].lower() in ("locustfile.py", "artillery.yml") or p.endswith((".jmx", ".k6.js"))]
+    load = [
+        (p, 1)
+        for p in repo.files
+        if p.rsplit("/", 1)[-1].lower() in ("locustfile.py", "artillery.yml")
+        or p.endswith((".jmx", ".k6.js"))
+    ]
     if load:
         return present(repo, C, "A load test is written; no test of the interface was found.", load)
-    return absent(repo, "A model is served here, and no test calls the service.", [repo.stages.serving])
+    return absent(
+        repo, "A model is served here, and no test calls the service.", [repo.stages.serving]
+    )
 
 
-@probe("pipeline_tests", practice="pipeline_integration_test", searched="tests of whole pipelines, and CI commands that run training on small data or reproduce the pipeline")
+@probe(
+    "pipeline_tests",
+    practice="pipeline_integration_test",
+    searched="tests of whole pipelines, and CI commands that run training on small data or reproduce the pipeline",
+)
 def pipeline_tests(repo: Repository) -> Verdict:
     """Does the whole pipeline run on small data before a merge or release?"""
     code = repo.code
@@ -82,7 +147,9 @@ def pipeline_tests(repo: Repository) -> Verdict:
             detail = f"{run.at} runs the pipeline from end to end"
             if run.automatic and run.hard:
                 return present(repo, E, f"{detail} on each change.", [run.where])
-            return present(repo, C, f"{detail}, but only by hand or without stopping on failure.", [run.where])
+            return present(
+                repo, C, f"{detail}, but only by hand or without stopping on failure.", [run.where]
+            )
     found: list[Spot] = []
     targets = code.training_roots | repo.flows.modules
     for test in test_files(repo):
@@ -93,5 +160,9 @@ def pipeline_tests(repo: Repository) -> Verdict:
         strength, how = runner_strength(repo, [s.path for s in found])
         return present(repo, strength, f"Tests run the pipeline as a whole; {how}.", found)
     if repo.stages.pipeline is not None or code.training_scripts:
-        return absent(repo, "No test and no CI step runs the pipeline from end to end.", [repo.stages.pipeline or repo.stages.training])
+        return absent(
+            repo,
+            "No test and no CI step runs the pipeline from end to end.",
+            [repo.stages.pipeline or repo.stages.training],
+        )
     return not_applicable("No pipeline and no training script is here.")

@@ -16,6 +16,8 @@ from kubernetes.client import models as k8s
 RETRAIN = Asset("fraud-scoring/retraining-needed")
 EXIT_SKIP = 99  # fraud.registry.EXIT_SKIP
 DATA = "s3://northpay-fraud-data"
+# The data platform writes one snapshot a day, and the prediction log of the day before, with and
+# without the labels that came in.
 DAY = "{{ dag_run.run_after | ds }}"
 DEFAULTS = {
     "owner": "fraud-science",
@@ -75,7 +77,7 @@ def fraud_retrain() -> None:
         do_xcom_push=True,
     )
     version = "{{ ti.xcom_pull(task_ids='train')['model_version'] }}"
-    gate = pod("gate", "fraud.gate", f"--version={version}", retries=0)
+    gate = pod("gate", "fraud.gate", f"--version={version}")
     request_release = HttpOperator(
         task_id="request_release",
         http_conn_id="github_fraud_scoring",

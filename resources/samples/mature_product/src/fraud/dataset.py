@@ -49,14 +49,17 @@ def _read(path: Path) -> tuple[pd.DataFrame, str]:
 def open_snapshot(location: str) -> Snapshot:
     """Read and check a snapshot.  Raises SchemaErrors: a bad snapshot stops the run."""
     table, digest = read_table(location)
-    payments = validate(table).sort_values("event_time", kind="stable").reset_index(drop=True)
+    payments: pd.DataFrame = (
+        validate(table).sort_values("event_time", kind="stable").reset_index(drop=True)
+    )
     return Snapshot(payments, f"{location}@sha256:{digest}")
 
 
 def matured(payments: pd.DataFrame, label_delay_days: int) -> pd.DataFrame:
     """Leave out the newest payments: a fraud among them may not be reported yet."""
     newest = payments["event_time"].max() - pd.Timedelta(days=label_delay_days)
-    return payments[payments["event_time"] <= newest]
+    ripe: pd.DataFrame = payments[payments["event_time"] <= newest]
+    return ripe
 
 
 def split_by_time(payments: pd.DataFrame, validation_share: float, test_share: float) -> Split:

@@ -11,7 +11,7 @@ PAYMENTS = pa.DataFrameSchema(
     {
         "transaction_id": pa.Column(str, pa.Check.str_matches(ID_PATTERN), unique=True),
         "card_token": pa.Column(str, pa.Check.str_matches(ID_PATTERN)),
-        "event_time": pa.Column(pd.DatetimeTZDtype("us", "UTC")),
+        "event_time": pa.Column(pd.DatetimeTZDtype("ns", "UTC")),
         "merchant_country": pa.Column(str, pa.Check.str_matches(COUNTRY_PATTERN)),
         "card_country": pa.Column(str, pa.Check.str_matches(COUNTRY_PATTERN)),
         **{name: pa.Column(float, pa.Check.in_range(*BOUNDS[name])) for name in BOUNDS},

@@ -147,7 +147,8 @@ def require_caller(request: Request, authorization: Annotated[str, Header()] = "
 @app.post("/v1/score", dependencies=[Depends(require_caller)])
 def score(payment: Payment, request: Request) -> Verdict:
     """Score one payment and log the prediction, off the request path."""
-    verdict, features = request.app.state.scorer.decide(payment)
+    scorer: Scorer = request.app.state.scorer
+    verdict, features = scorer.decide(payment)
     request.app.state.predictions.put(
         {
             **verdict.model_dump(),

@@ -1,0 +1,103 @@
+"""Commands and files that bring something into production."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mlops_advisor.tools.evidence.parse.ci import Job
+from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.runs import Run
+
+DEPLOY: Final = re.compile(
+    r"\b(?:kubectl (?:\S{1,60} ){0,4}(?:apply|set image|rollout restart|create|replace|patch)|kustomize build|helm (?:\S{1,60} ){0,4}(?:upgrade|install)|helmfile|"
+    r"gcloud (?:run|ai|app|functions|beta run) (?:\S{1,60} ){0,3}(?:deploy|deploy-model|upload|services)|aws (?:ecs|lambda|sagemaker|cloudformation|deploy|apprunner|s3 sync)\b|"
+    r"az (?:ml online-|ml model deploy|webapp|containerapp|functionapp|aks|deployment)|sam deploy|cdk deploy|serverless deploy|sls deploy|"
+    r"bentoml (?:deploy|deployment|containerize)|mlflow (?:deployments|sagemaker)|flyctl deploy|fly deploy|heroku|ansible-playbook|docker[- ]compose (?:\S{1,60} ){0,4}up|docker stack deploy|"
+    r"argocd app|modal deploy|serve deploy|anyscale service|prefect deploy|kedro deploy|pulumi up|terraform (?:\S{1,60} ){0,3}apply|"
+    r"databricks bundle deploy|eb deploy|skaffold run|werf converge|kamal deploy|truss push|cog push|railway up|dvc push|"
+    r"huggingface-cli upload|gsutil (?:-m )?(?:cp|rsync)|scp |rsync )"
+)
+PUSH_IMAGE: Final = re.compile(r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push")
+BUILD_IMAGE: Final = re.compile(r"\bdocker (?:buildx )?build\b|\bpodman build|\bbuildah bud|docker[- ]compose[^\n]{0,120}\b(?:build|up)\b|\bbentoml (?:build|containerize)|mlflow models build-docker|gcloud builds submit|az acr build|\bpack build|cog build|truss (?:build|push)")
+_INFRA: Final = re.compile(r"\bterraform|\bpulumi|\bcdk |dvc push")
+DEPLOY_ACTIONS: Final = (
+    "aws-actions/amazon-ecs-deploy",
+    "aws-actions/aws-lambda",
+    "aws-actions/aws-cloudformation",
+    "google-github-actions/deploy",
+    "azure/k8s-deploy",
+    "azure/webapps-deploy",
+    "azure/aml-deploy",
+    "azure/container-apps-deploy",
+    "akhileshns/heroku-deploy",
+    "superfly/flyctl-actions",
+    "serverless/github-action",
+    "appleboy/ssh-action",
+    "helm/",
+    "deliverybot/helm",
+    "kubernetesmanifest@",
+    "helmdeploy@",
+    "azurewebapp@",
+    "azurecli@",
+)
+PUSH_ACTIONS: Final = ("docker/build-push-action", "docker@2", "docker@1", "redhat-actions/push-to-registry", "mr-smithers-excellent/docker-build-push")
+
+
+def job_deploys(job: Job) -> int:
+    """Line of the step that deploys, 0 when none does."""
+    for step in job.steps:
+        if step.disabled:
+            continue
+        if step.uses.lower().startswith(DEPLOY_ACTIONS):
+            return step.line
+        for line in step.commands:
+            if not line.idle and DEPLOY.search(line.text):
+                return line.line
+    return 0
+
+
+def deploy_runs(repo: Repository) -> list[Run]:
+    """Commands that deploy, infrastructure aside."""
+    return [r for r in repo.runs.matching(DEPLOY) if not _INFRA.search(r.text)]
+
+
+def deploy_jobs(repo: Repository) -> list[tuple[Job, int]]:
+    """CI jobs that deploy, with the line; commands behind make and scripts count."""
+    found = [(job, line) for job in repo.jobs if (line := job_deploys(job))]
+    known = {id(job) for job, _ in found}
+    for run in repo.runs.ci:
+        if run.job is not None and run.origin and id(run.job) not in known and run.counts and DEPLOY.search(run.text):
+            known.add(id(run.job))
+            found.append((run.job, run.origin[1]))
+    return found
+
+
+def says_deploy(job: Job) -> bool:
+    """True for a job that calls itself a deployment."""
+    low = f"{job.name} {' '.join(s.name for s in job.steps)}".lower()
+    return "deploy" in low or "release" in low or "promote" in low
+
+
+def applied(repo: Repository, path: str) -> tuple[Run | None, bool]:
+    """The command that applies a manifest, and whether it runs without a person.
+
+    GitOps counts: a controller's Application object that points at the folder.
+    """
+    folder = path.rpartition("/")[0]
+    best: Run | None = None
+    for run in deploy_runs(repo):
+        named = path in run.text or (folder and folder.split("/")[-1] in run.text) or path.rsplit("/", 1)[-1] in run.text
+        if named:
+            if run.automatic and run.hard:
+                return run, True
+            best = best or run
+    return best, False
+
+
+def gitops(repo: Repository) -> tuple[str, int] | None:
+    """An Argo CD or Flux object that applies this repository's manifests."""
+    for m in repo.kinds("Application", "ApplicationSet", "Kustomization", "HelmRelease"):
+        if m.api.startswith(("argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")):
+            return m.path, m.line
+    return None
