@@ -66,7 +66,9 @@ def read(path: Path, model: type[Model]) -> Model:
     try:
         return model.model_validate(data)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
+        # A misspelt key is also a missing one; the misspelling is what there is to mend.
+        found = error.errors(include_url=False, include_input=False)
+        first = next((e for e in found if e["type"] == "extra_forbidden"), found[0])
         loc = first["loc"]
         field = ".".join(str(part) for part in loc)
         raise DataFileError(path.name, line_of(text, loc), field, first["msg"]) from error

@@ -35,9 +35,7 @@ def test_a_practice_raised_never_lowers_any_score(
     before, after = scores(lower), scores(higher)
     assert all(after[d] >= before[d] for d in before)
     assert higher.level >= lower.level
-    assert all(
-        a.level >= b.level for a, b in zip(higher.dimensions, lower.dimensions, strict=True)
-    )
+    assert all(a.level >= b.level for a, b in zip(higher.dimensions, lower.dimensions, strict=True))
 
 
 @given(answered, st.sampled_from(IDS), st.sampled_from(ORDER), frequencies)
@@ -181,9 +179,7 @@ def test_the_stated_level_is_compared_and_never_scored(state: dict[str, str], na
 def test_releasing_more_often_never_lowers_and_weekly_equals_hourly(state: dict[str, str]) -> None:
     rising = ["never", "yearly", "quarterly", "monthly", "weekly", "daily", "on_demand"]
     rows = responses(state)
-    found = [
-        scores(assess(responses=rows, deployment_frequency=f))["deployment"] for f in rising
-    ]
+    found = [scores(assess(responses=rows, deployment_frequency=f))["deployment"] for f in rising]
     assert found == sorted(found)
     assert found[-1] == found[-3]
 

@@ -8,9 +8,9 @@ from typing import Final
 PLACE_CHARS: Final = 160
 _SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
 
-_KEY_WORDS = (
-    r"pass(?:word|wd|phrase)?|pwd|secret|token|api_?key|apikey|access_?key|private_?key|"
-    r"client_?secret|auth|credential|conn(?:ection)?_?str(?:ing)?"
+_KEY_WORDS: Final = (
+    r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|apikey|access_?key|access_?key_?id|private_?key|"
+    r"secret_?key|account_?key|auth_?key|credentials?|connection_?string|conn_?str"
 )
 # Every pattern is linear: one bounded character class a repeat, nothing nested.
 _SECRETS: Final = (
@@ -28,9 +28,10 @@ _SECRETS: Final = (
     re.compile(r"hooks\.slack\.com/services/[A-Za-z0-9/_-]{5,200}"),
 )
 _ASSIGNED: Final = re.compile(
-    rf"(?i)((?:{_KEY_WORDS})[A-Za-z0-9_]{{0,40}}[\"']?\s{{0,5}}[:=]=?\s{{0,5}})"
-    r"([\"']?)([^\s\"',;{}()$<>]{3,300})"
+    rf"(?i)((?:{_KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
 )
+# Tokens of text, not of access.
+_NOT_ACCESS: Final = ("pad_", "eos_", "bos_", "unk_", "cls_", "sep_", "mask_", "next_", "special_", "stop_", "start_", "end_", "page_", "continuation_", "sort_", "primary_", "foreign_")
 # Words that stand where a secret would, but point elsewhere or hold nothing.
 _HARMLESS: Final = re.compile(
     r"(?i)^(?:none|null|true|false|str|int|bytes|optional|required|string|os\.|env|self\.|"
@@ -48,23 +49,36 @@ def escape(name: str) -> str:
 
 
 def redact(line: str) -> str:
-    """Mask what looks like a credential."""
+    """Mask what looks like a credential; rather one too many."""
     for pattern in _SECRETS:
         line = pattern.sub(MASK, line)
     return _ASSIGNED.sub(_mask_value, line)
 
 
 def _mask_value(found: re.Match[str]) -> str:
-    head, quote, value = found.groups()
-    if _HARMLESS.match(value) or (not quote and not any(c.isdigit() for c in value)):
-        return found.group(0)
-    return f"{head}{quote}{MASK}"
+    return found.group(0) if _harmless(found) else f"{found.group(1)}{found.group(2)}{MASK}{found.group(4)}"
 
 
-def holds_secret(line: str) -> bool:
-    """Tell whether a line holds something that `redact` would mask."""
+def _harmless(found: re.Match[str]) -> bool:
+    _, quote, value, after = found.groups()
+    if _HARMLESS.match(value) or after == "(":
+        return True
+    return not quote and not any(c.isdigit() for c in value)
+
+
+def holds_secret(line: str, *, bare: bool) -> bool:
+    """Tell whether a line holds a credential; `bare` values, without quotes, count on request."""
     cut = line[:_SCAN_CHARS]
-    return redact(cut) != cut
+    if any(p.search(cut) for p in _SECRETS):
+        return True
+    for found in _ASSIGNED.finditer(cut):
+        before = cut[: found.start()].lower()
+        if _harmless(found) or before.endswith(_NOT_ACCESS) or not (found.group(2) or bare):
+            continue
+        if not found.group(2) and "." in found.group(3):
+            continue
+        return True
+    return False
 
 
 def excerpt(line: str, limit: int = PLACE_CHARS) -> str:

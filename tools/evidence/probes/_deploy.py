@@ -16,6 +16,7 @@ DEPLOY: Final = re.compile(
     r"bentoml (?:deploy|deployment|containerize)|mlflow (?:deployments|sagemaker)|flyctl deploy|fly deploy|heroku|ansible-playbook|docker[- ]compose (?:\S{1,60} ){0,4}up|docker stack deploy|"
     r"argocd app|modal deploy|serve deploy|anyscale service|prefect deploy|kedro deploy|pulumi up|terraform (?:\S{1,60} ){0,3}apply|"
     r"databricks bundle deploy|eb deploy|skaffold run|werf converge|kamal deploy|truss push|cog push|railway up|dvc push|"
+    r"deploy[\w-]{0,60}\.(?:py|sh)\b|make (?:\S{1,40} ){0,3}deploy|"
     r"huggingface-cli upload|gsutil (?:-m )?(?:cp|rsync)|scp |rsync )"
 )
 PUSH_IMAGE: Final = re.compile(r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push")

@@ -121,9 +121,10 @@ def _literals(repo: Repository) -> list[tuple[str, int]]:
         if any(w in name for w in ("example", "sample", "template", ".lock", "package-lock", "fixture")) or "/tests/" in f"/{low}":
             continue
         book = repo.notebooks.get(path) if low.endswith(".ipynb") else None
+        bare = not low.endswith((".py", ".ipynb", ".tf", ".sh", ".json"))
         lines = [text for _, _, text in book.lines] if book is not None else repo.lines(path)
         for i, line in enumerate(lines, 1):
-            if _MIN_LINE < len(line) < _MAX_LINE and _suspect(line):
+            if _MIN_LINE < len(line) < _MAX_LINE and _suspect(line, bare=bare):
                 found.append((path, i))
                 break
         if len(found) >= MAX_PLACES:
@@ -131,8 +132,8 @@ def _literals(repo: Repository) -> list[tuple[str, int]]:
     return found
 
 
-def _suspect(line: str) -> bool:
+def _suspect(line: str, *, bare: bool) -> bool:
     low = line.lower()
     if not any(m in low for m in _SECRET_MARKS):
         return False
-    return not any(w in low for w in _FAKE) and holds_secret(line)
+    return not any(w in low for w in _FAKE) and holds_secret(line, bare=bare)
