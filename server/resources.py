@@ -17,6 +17,7 @@ from mcp_types.version import is_version_at_least
 from mlops_advisor.resources import loaders, pages
 from mlops_advisor.server import calls, listings
 from mlops_advisor.server.listings import ALIASES, FORMATS, JSON, MARKDOWN
+from mlops_advisor.tools.evidence.probes import probes_by_practice
 
 _NOT_FOUND_LEGACY: Final = -32002  # the code of the handshake era; -32602 from 2026-07-28 on
 _SHOWN: Final = 200
@@ -73,16 +74,11 @@ def _page(uri: str, segments: list[str]) -> tuple[Callable[[], dict[str, Any]], 
         case ["practices", name]:
             _must_be_known(name, known.practices, "practice")
             return (
-                partial(pages.practice, known, name, probes()),
-                partial(pages.practice_markdown, known, name, probes()),
+                partial(pages.practice, known, name, probes_by_practice()),
+                partial(pages.practice_markdown, known, name, probes_by_practice()),
             )
         case _:
             raise _unknown(uri)
-
-
-def probes() -> Mapping[str, tuple[str, ...]]:
-    """Return which probes can see which practice in files."""
-    return {}
 
 
 def _format(uri: str, query: Mapping[str, list[str]]) -> str:

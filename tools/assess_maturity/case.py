@@ -12,7 +12,6 @@ from mlops_advisor.tools.assess_maturity.scoring import (
     Known,
     Rubric,
     Standing,
-    named_confidence,
     named_level,
 )
 from mlops_advisor.tools.assess_maturity.target import Target
@@ -33,21 +32,14 @@ class Case:
     standings: Mapping[str, Standing]
     lows: Mapping[str, Standing]
     highs: Mapping[str, Standing]
+    level: int
+    confidence: float  # probability of the overall level, 0-1
+    coverage: Mapping[str, float]  # share of weighted practices known, 0-1, by dimension
 
     @property
     def known(self) -> Mapping[str, Known]:
         """What is known of each practice."""
         return self.merged.known
-
-    @property
-    def level(self) -> int:
-        """The overall level."""
-        return named_level(s.level for s in self.standings.values())
-
-    @property
-    def confidence(self) -> float:
-        """The probability of the overall level, 0-1."""
-        return round(named_confidence(self.standings.values(), self.level), 4)
 
     @property
     def undecided(self) -> bool:
@@ -56,10 +48,6 @@ class Case:
             named_level(s.level for s in side.values()) for side in (self.lows, self.highs)
         )
         return low != high
-
-    def coverage(self, dimension: str) -> float:
-        """Return the share of weighted practices known, 0-1."""
-        return self.rubric.coverage(dimension, self.known, self.merged.excluded)
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,7 +119,7 @@ def not_assessed(case: Case) -> tuple[str, ...]:
     silent = [
         f"{d}: nothing is known; its score is the rubric's starting point"
         for d in case.standings
-        if case.coverage(d) == 0.0
+        if case.coverage[d] == 0.0
     ]
     return (*silent, *case.read.not_assessed)
 

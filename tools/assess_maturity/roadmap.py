@@ -8,7 +8,14 @@ from dataclasses import dataclass
 
 from mlops_advisor.tools.assess_maturity.case import LACKING, Aim, Case
 from mlops_advisor.tools.assess_maturity.models import Phase, RoadmapItem
-from mlops_advisor.tools.assess_maturity.scoring import LEVELS, Known, Points, Rubric, shifted
+from mlops_advisor.tools.assess_maturity.scoring import (
+    LEVELS,
+    Known,
+    Points,
+    Rubric,
+    expected,
+    shifted,
+)
 from mlops_advisor.tools.common.models import EffortDays
 
 SHARE = 0.3  # of working time that a team can give to its way of working; judgement
@@ -67,8 +74,7 @@ class _Simulation:
 
     def _score(self, dimension: str, points: Points) -> float:
         cap = self._caps[dimension]
-        odds = self._rubric.odds(points, cap.below if cap else LEVELS)
-        return 25.0 * sum(level * p for level, p in enumerate(odds))
+        return expected(self._rubric.odds(points, cap.below if cap else LEVELS))
 
 
 def candidates(case: Case, aim: Aim) -> dict[str, Candidate]:
@@ -160,7 +166,7 @@ def _ordered(case: Case, wanted: Mapping[str, Candidate]) -> list[str]:
     The reward is the slope of the score times the points to win, per person-day.
     """
     rubric = case.rubric
-    slopes = {d: [s.slope(level) for level in range(LEVELS)] for d, s in case.standings.items()}
+    slopes = {d: s.slopes() for d, s in case.standings.items()}
     key: dict[str, tuple[object, ...]] = {}
     blocked: dict[str, int] = {}
     unlocks: dict[str, list[str]] = {}

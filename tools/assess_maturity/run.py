@@ -25,7 +25,13 @@ from mlops_advisor.tools.assess_maturity.models import (
 )
 from mlops_advisor.tools.assess_maturity.overlays import overlays
 from mlops_advisor.tools.assess_maturity.recommend import next_steps, recommend
-from mlops_advisor.tools.assess_maturity.scoring import Points, Rubric, Standing
+from mlops_advisor.tools.assess_maturity.scoring import (
+    Points,
+    Rubric,
+    Standing,
+    named_confidence,
+    named_level,
+)
 from mlops_advisor.tools.assess_maturity.target import choose
 from mlops_advisor.tools.assess_maturity.text import narrate
 from mlops_advisor.tools.assess_maturity.trim import trim
@@ -82,7 +88,20 @@ def _case(
     standings, lows, highs = {}, {}, {}
     for d in rubric.by_dimension:
         standings[d], lows[d], highs[d] = rubric.standings(d, merged.known, merged.excluded, points)
-    return Case(request, context, rubric, read, merged, standings, lows, highs)
+    level = named_level(s.level for s in standings.values())
+    return Case(
+        request,
+        context,
+        rubric,
+        read,
+        merged,
+        standings,
+        lows,
+        highs,
+        level,
+        round(named_confidence(standings.values(), level), 4),
+        {d: rubric.coverage(d, merged.known, merged.excluded) for d in standings},
+    )
 
 
 def _frequency(rubric: Rubric, releases: float | None) -> Points | None:
@@ -109,7 +128,7 @@ def _result(case: Case) -> AssessMaturityResult:
         score_low=_mean(case.lows.values()),
         score_high=_mean(case.highs.values()),
         confidence=case.confidence,
-        coverage=round(sum(map(case.coverage, case.standings)) / len(case.standings), 4),
+        coverage=round(sum(case.coverage.values()) / len(case.coverage), 4),
         target_level=aim.target.level,
         target_why=aim.target.why,
         dimensions=tuple(_dimension(case, aim, d) for d in case.standings),
@@ -165,7 +184,7 @@ def _dimension(case: Case, aim: Aim, dimension: str) -> Dimension:
         score_low=round(case.lows[dimension].score, 1),
         score_high=round(case.highs[dimension].score, 1),
         confidence=round(standing.confidence, 4),
-        coverage=round(case.coverage(dimension), 4),
+        coverage=round(case.coverage[dimension], 4),
         cell=info.cells[standing.level],
         evidence=evidence,
         evidence_in_all=count,

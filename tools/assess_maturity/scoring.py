@@ -54,48 +54,43 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The odds of one dimension and how they came about."""
+    """The odds of one dimension and how they came about.
+
+    `score` is 25 x the expected level, 0-100.  `level` is the median level: as likely exceeded
+    as missed, so that one strong claim cannot name it.  `reached[L]` is the probability of at
+    least level L.
+    """
 
     dimension: str
     points: Points
     odds: tuple[float, ...]
-    reached: tuple[float, ...]  # probability of at least this level
+    reached: tuple[float, ...]
+    score: float
+    level: int
     steps: tuple[Step, ...]
     frequency: Points | None
     cap: Cap | None
-
-    @property
-    def score(self) -> float:
-        """25 x the expected level, 0-100."""
-        return 25.0 * sum(level * p for level, p in enumerate(self.odds))
-
-    @property
-    def level(self) -> int:
-        """The median level: as likely exceeded as missed, so one strong claim cannot name it."""
-        total = 0.0
-        for level, probability in enumerate(self.odds):
-            total += probability
-            if total >= _HALF:
-                return level
-        return LEVELS - 1
 
     @property
     def confidence(self) -> float:
         """The probability of the named level."""
         return self.odds[self.level]
 
-    def slope(self, level: int) -> float:
-        """Return the points of score gained per natural unit of log-odds on levels >= `level`.
-
-        The derivative of the expected level: its covariance with having reached `level`.
-        """
-        reached = self.at_least(level)
-        above = math.fsum(n * p for n, p in enumerate(self.odds) if n >= level)
-        return 25.0 * (above - self.score / 25.0 * reached)
-
     def at_least(self, level: int) -> float:
         """Return the probability of `level` or more."""
         return self.reached[max(level, 0)] if level < LEVELS else 0.0
+
+    def slopes(self) -> tuple[float, ...]:
+        """Return, per level, the score gained per natural unit of log-odds on that level and up.
+
+        The derivative of the expected level: its covariance with having reached the level.
+        """
+        found = [0.0] * LEVELS
+        above = 0.0
+        for level in range(LEVELS - 1, 0, -1):
+            above += level * self.odds[level]
+            found[level] = 25.0 * above - self.score * self.reached[level]
+        return tuple(found)
 
 
 class Rubric:
@@ -188,8 +183,11 @@ class Rubric:
     ) -> Standing:
         points = tally.points(self.prior, frequency)
         odds = self.odds(points, cap.below if cap else LEVELS)
-        reached = tuple(math.fsum(odds[level:]) for level in range(LEVELS))
-        return Standing(dimension, points, odds, reached, steps, frequency, cap)
+        reached = _reached(odds)
+        level = max(n for n in range(LEVELS) if n == 0 or reached[n] > _HALF)
+        return Standing(
+            dimension, points, odds, reached, expected(odds), level, steps, frequency, cap
+        )
 
     def _cap(
         self,
@@ -213,7 +211,7 @@ class Rubric:
         top = max(allowed)
         share = self._share
         raw = [share[min(top - p, _NEGLIGIBLE)] for p in allowed]
-        total = math.fsum(raw)
+        total = sum(raw)
         odds = [r / total for r in raw]
         odds.extend([0.0] * (LEVELS - below))
         return tuple(odds)
@@ -222,10 +220,15 @@ class Rubric:
         self, dimension: str, known: Mapping[str, Known], excluded: frozenset[str]
     ) -> float:
         """Return the share of weighted practices known, those that do not apply left out."""
-        asked = [p for p in self.by_dimension[dimension] if p not in excluded]
-        total = sum(self.practices[p].weight for p in asked)
-        settled = [p for p in asked if p in known and known[p].settled]
-        return sum(self.practices[p].weight for p in settled) / total if total else 1.0
+        total = settled = 0
+        for practice in self.by_dimension[dimension]:
+            if practice in excluded:
+                continue
+            weight = self.practices[practice].weight
+            total += weight
+            if (fact := known.get(practice)) is not None and fact.settled:
+                settled += weight
+        return settled / total if total else 1.0
 
 
 _NO = Known("no", "response")
@@ -271,6 +274,17 @@ class _Tally:
         return (a, b, c, d, e)
 
 
+def _reached(odds: tuple[float, ...]) -> tuple[float, ...]:
+    a, b, c, d, e = odds
+    return (a + b + c + d + e, b + c + d + e, c + d + e, d + e, e)
+
+
+def expected(odds: tuple[float, ...]) -> float:
+    """Return 25 x the expected level, 0-100."""
+    _, b, c, d, e = odds
+    return min(100.0, 25.0 * b + 50.0 * c + 75.0 * d + 100.0 * e)
+
+
 def shifted(points: Points, step: Step | None, sign: int) -> Points:
     """Return `points` with one step added (sign 1) or taken back (sign -1)."""
     if step is None:
@@ -302,7 +316,7 @@ def _at_least(group: tuple[Standing, ...], level: int) -> float:
         return 0.0
     reached = [s.at_least(level) for s in group]
     all_reached = math.prod(reached)
-    one_short = math.fsum(
+    one_short = sum(
         s.odds[level - 1] * math.prod(r for j, r in enumerate(reached) if j != i)
         for i, s in enumerate(group)
     )

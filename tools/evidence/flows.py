@@ -202,7 +202,9 @@ class Flows:
                         for r in runs
                         for p in self._repo.code.closure(self._repo.runs.modules(r))
                     ) or any("train" in name.lower() for name, _ in stages)
-                    found.append(Flow("DVC", file.path, stages[0][1].key_line, trains and bool(runs)))
+                    found.append(
+                        Flow("DVC", file.path, stages[0][1].key_line, trains and bool(runs))
+                    )
         return found
 
     def _argo(self) -> list[Flow]:

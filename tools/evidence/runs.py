@@ -273,7 +273,9 @@ class Runs:
         """Lines of a script; without `set -e` only the last one's failure is seen outside."""
         lines = shell_lines(self._repo.text(path))
         first = self._repo.lines(path)[0][:200]
-        if any(_STRICT.match(line.text) for line in lines) or _STRICT.match("set " + first.partition(" ")[2]):
+        if any(_STRICT.match(line.text) for line in lines) or _STRICT.match(
+            "set " + first.partition(" ")[2]
+        ):
             return lines
         return [replace(line, soft=True) for line in lines[:-1]] + lines[-1:]
 

@@ -31,7 +31,25 @@ _ASSIGNED: Final = re.compile(
     rf"(?i)((?:{_KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
 )
 # Tokens of text, not of access.
-_NOT_ACCESS: Final = ("pad_", "eos_", "bos_", "unk_", "cls_", "sep_", "mask_", "next_", "special_", "stop_", "start_", "end_", "page_", "continuation_", "sort_", "primary_", "foreign_")
+_NOT_ACCESS: Final = (
+    "pad_",
+    "eos_",
+    "bos_",
+    "unk_",
+    "cls_",
+    "sep_",
+    "mask_",
+    "next_",
+    "special_",
+    "stop_",
+    "start_",
+    "end_",
+    "page_",
+    "continuation_",
+    "sort_",
+    "primary_",
+    "foreign_",
+)
 # Words that stand where a secret would, but point elsewhere or hold nothing.
 _HARMLESS: Final = re.compile(
     r"(?i)^(?:none|null|true|false|str|int|bytes|optional|required|string|os\.|env|self\.|"
@@ -56,7 +74,11 @@ def redact(line: str) -> str:
 
 
 def _mask_value(found: re.Match[str]) -> str:
-    return found.group(0) if _harmless(found) else f"{found.group(1)}{found.group(2)}{MASK}{found.group(4)}"
+    return (
+        found.group(0)
+        if _harmless(found)
+        else f"{found.group(1)}{found.group(2)}{MASK}{found.group(4)}"
+    )
 
 
 def _harmless(found: re.Match[str]) -> bool:

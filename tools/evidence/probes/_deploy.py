@@ -19,8 +19,12 @@ DEPLOY: Final = re.compile(
     r"deploy[\w-]{0,60}\.(?:py|sh)\b|make (?:\S{1,40} ){0,3}deploy|"
     r"huggingface-cli upload|gsutil (?:-m )?(?:cp|rsync)|scp |rsync )"
 )
-PUSH_IMAGE: Final = re.compile(r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push")
-BUILD_IMAGE: Final = re.compile(r"\bdocker (?:buildx )?build\b|\bpodman build|\bbuildah bud|docker[- ]compose[^\n]{0,120}\b(?:build|up)\b|\bbentoml (?:build|containerize)|mlflow models build-docker|gcloud builds submit|az acr build|\bpack build|cog build|truss (?:build|push)")
+PUSH_IMAGE: Final = re.compile(
+    r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push"
+)
+BUILD_IMAGE: Final = re.compile(
+    r"\bdocker (?:buildx )?build\b|\bpodman build|\bbuildah bud|docker[- ]compose[^\n]{0,120}\b(?:build|up)\b|\bbentoml (?:build|containerize)|mlflow models build-docker|gcloud builds submit|az acr build|\bpack build|cog build|truss (?:build|push)"
+)
 _INFRA: Final = re.compile(r"\bterraform|\bpulumi|\bcdk |dvc push")
 DEPLOY_ACTIONS: Final = (
     "aws-actions/amazon-ecs-deploy",
@@ -42,7 +46,13 @@ DEPLOY_ACTIONS: Final = (
     "azurewebapp@",
     "azurecli@",
 )
-PUSH_ACTIONS: Final = ("docker/build-push-action", "docker@2", "docker@1", "redhat-actions/push-to-registry", "mr-smithers-excellent/docker-build-push")
+PUSH_ACTIONS: Final = (
+    "docker/build-push-action",
+    "docker@2",
+    "docker@1",
+    "redhat-actions/push-to-registry",
+    "mr-smithers-excellent/docker-build-push",
+)
 
 
 def job_deploys(job: Job) -> int:
@@ -68,7 +78,13 @@ def deploy_jobs(repo: Repository) -> list[tuple[Job, int]]:
     found = [(job, line) for job in repo.jobs if (line := job_deploys(job))]
     known = {id(job) for job, _ in found}
     for run in repo.runs.ci:
-        if run.job is not None and run.origin and id(run.job) not in known and run.counts and DEPLOY.search(run.text):
+        if (
+            run.job is not None
+            and run.origin
+            and id(run.job) not in known
+            and run.counts
+            and DEPLOY.search(run.text)
+        ):
             known.add(id(run.job))
             found.append((run.job, run.origin[1]))
     return found
@@ -88,7 +104,11 @@ def applied(repo: Repository, path: str) -> tuple[Run | None, bool]:
     folder = path.rpartition("/")[0]
     best: Run | None = None
     for run in deploy_runs(repo):
-        named = path in run.text or (folder and folder.split("/")[-1] in run.text) or path.rsplit("/", 1)[-1] in run.text
+        named = (
+            path in run.text
+            or (folder and folder.split("/")[-1] in run.text)
+            or path.rsplit("/", 1)[-1] in run.text
+        )
         if named:
             if run.automatic and run.hard:
                 return run, True
@@ -99,6 +119,8 @@ def applied(repo: Repository, path: str) -> tuple[Run | None, bool]:
 def gitops(repo: Repository) -> tuple[str, int] | None:
     """An Argo CD or Flux object that applies this repository's manifests."""
     for m in repo.kinds("Application", "ApplicationSet", "Kustomization", "HelmRelease"):
-        if m.api.startswith(("argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")):
+        if m.api.startswith(
+            ("argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
+        ):
             return m.path, m.line
     return None

@@ -6,13 +6,44 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.evidence.parse.ci import Job
-from mlops_advisor.tools.evidence.probes._base import C, E, Verdict, W, absent, from_code, not_applicable, present, probe, spots, unknown
-from mlops_advisor.tools.evidence.probes._deploy import deploy_jobs, deploy_runs, gitops, says_deploy
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Verdict,
+    W,
+    absent,
+    from_code,
+    not_applicable,
+    present,
+    probe,
+    spots,
+    unknown,
+)
+from mlops_advisor.tools.evidence.probes._deploy import (
+    deploy_jobs,
+    deploy_runs,
+    gitops,
+    says_deploy,
+)
 from mlops_advisor.tools.evidence.probes.model_ci import model_lines
 from mlops_advisor.tools.evidence.repository import Repository
 
 _PRODUCTION: Final = ("prod", "production", "live", "prd")
-_BEFORE: Final = ("staging", "stage", "stg", "dev", "development", "test", "qa", "uat", "preprod", "pre-prod", "integration", "int", "sandbox")
+_BEFORE: Final = (
+    "staging",
+    "stage",
+    "stg",
+    "dev",
+    "development",
+    "test",
+    "qa",
+    "uat",
+    "preprod",
+    "pre-prod",
+    "integration",
+    "int",
+    "sandbox",
+)
 _WORD: Final = re.compile(r"[a-z]+(?:-prod)?")
 _MODEL_CALLS: Final = (
     "*.deploy",
@@ -25,21 +56,48 @@ _MODEL_CALLS: Final = (
     "ray.serve.run",
     "seldon_core.",
 )
-_SDK: Final = frozenset(("sagemaker", "boto3", "google", "azure", "azureml", "mlflow", "ray", "kserve", "bentoml", "databricks"))
+_SDK: Final = frozenset(
+    (
+        "sagemaker",
+        "boto3",
+        "google",
+        "azure",
+        "azureml",
+        "mlflow",
+        "ray",
+        "kserve",
+        "bentoml",
+        "databricks",
+    )
+)
 
 
-@probe("deploy_script", practice="deployment_scripted", searched="deploy commands in CI, Makefiles and scripts, deploy calls in Python, manifests")
+@probe(
+    "deploy_script",
+    practice="deployment_scripted",
+    searched="deploy commands in CI, Makefiles and scripts, deploy calls in Python, manifests",
+)
 def deploy_script(repo: Repository) -> Verdict:
     """Is deployment a command that anyone in the team can run?"""
     jobs = [(j, line) for j, line in deploy_jobs(repo) if j.automatic]
     if jobs:
-        return present(repo, E, f"CI deploys ({jobs[0][0].path}, job {jobs[0][0].name}).", [(j.path, line) for j, line in jobs])
+        return present(
+            repo,
+            E,
+            f"CI deploys ({jobs[0][0].path}, job {jobs[0][0].name}).",
+            [(j.path, line) for j, line in jobs],
+        )
     controller = gitops(repo)
     if controller is not None:
         return present(repo, E, "A GitOps controller deploys what is committed.", [controller])
     runs = deploy_runs(repo)
     if runs:
-        return present(repo, W, f"A command deploys ({runs[0].at}); a person starts it.", [r.where for r in runs])
+        return present(
+            repo,
+            W,
+            f"A command deploys ({runs[0].at}); a person starts it.",
+            [r.where for r in runs],
+        )
     calls = [h for h in repo.code.calls(*_MODEL_CALLS) if h.module.roots & _SDK]
     verdict = from_code(repo, "A script deploys the model", spots(calls), most=W)
     if verdict is not None:
@@ -48,11 +106,19 @@ def deploy_script(repo: Repository) -> Verdict:
     if idle:
         return present(repo, C, _idle_words(idle[0]), [(j.path, j.line) for j in idle])
     if repo.manifests or repo.compose:
-        paths = [(m.path, m.line) for m in repo.manifests[:5]] or [(f.path, 1) for f in repo.compose]
-        return present(repo, C, "Manifests are here; no command that applies them was found.", paths)
+        paths = [(m.path, m.line) for m in repo.manifests[:5]] or [
+            (f.path, 1) for f in repo.compose
+        ]
+        return present(
+            repo, C, "Manifests are here; no command that applies them was found.", paths
+        )
     if repo.stages.scoring is not None:
         return absent(repo, "A model is used here, and nothing deploys it.", [repo.stages.scoring])
-    return not_applicable("Nothing here is deployed.") if repo.stages.training is None else unknown("Only training is here.")
+    return (
+        not_applicable("Nothing here is deployed.")
+        if repo.stages.training is None
+        else unknown("Only training is here.")
+    )
 
 
 def _idle_words(job: Job) -> str:
@@ -61,7 +127,11 @@ def _idle_words(job: Job) -> str:
     return f"Job {job.name} calls itself a deployment, but only prints text."
 
 
-@probe("model_delivery", practice="model_cd", searched="CI jobs that deploy a model or its pipeline, what they wait for, and what starts them")
+@probe(
+    "model_delivery",
+    practice="model_cd",
+    searched="CI jobs that deploy a model or its pipeline, what they wait for, and what starts them",
+)
 def model_delivery(repo: Repository) -> Verdict:
     """Does a model or pipeline that passes reach production by an automated pipeline?"""
     idle = [j for j in repo.jobs if says_deploy(j) and (j.idle or j.disabled)]
@@ -74,25 +144,54 @@ def model_delivery(repo: Repository) -> Verdict:
     if jobs:
         return not_applicable("CI deploys software here, and no model is part of it.")
     if repo.stages.scoring is not None:
-        return absent(repo, "A model is used here, and no CI job deploys it.", [repo.stages.scoring])
-    return unknown("No deployment of a model was found.") if repo.stages.training is not None else not_applicable("Nothing here trains or serves a model.")
+        return absent(
+            repo, "A model is used here, and no CI job deploys it.", [repo.stages.scoring]
+        )
+    return (
+        unknown("No deployment of a model was found.")
+        if repo.stages.training is not None
+        else not_applicable("Nothing here trains or serves a model.")
+    )
 
 
 def _grade_delivery(repo: Repository, jobs: list[tuple[Job, int]]) -> Verdict:
-    checks = {(line.path, line.job.name) for line in model_lines(repo) if line.job is not None and line.hard}
+    checks = {
+        (line.path, line.job.name)
+        for line in model_lines(repo)
+        if line.job is not None and line.hard
+    }
     names = {(j.path, j.name): j for j in repo.jobs}
     best: Verdict | None = None
     for job, line in jobs:
         before = _before(job, names)
-        checked = any(k in checks for k in before) or (job.path, job.name) in checks or "workflow_run" in job.events
+        checked = (
+            any(k in checks for k in before)
+            or (job.path, job.name) in checks
+            or "workflow_run" in job.events
+        )
         if job.automatic and checked:
-            return present(repo, E, f"Job {job.name} deploys by itself after the model has been tested.", [(job.path, line)])
+            return present(
+                repo,
+                E,
+                f"Job {job.name} deploys by itself after the model has been tested.",
+                [(job.path, line)],
+            )
         if checked:
-            best = best or present(repo, W, f"Job {job.name} deploys after the model has been tested; a person starts it.", [(job.path, line)])
+            best = best or present(
+                repo,
+                W,
+                f"Job {job.name} deploys after the model has been tested; a person starts it.",
+                [(job.path, line)],
+            )
     if best is not None:
         return best
     job, line = jobs[0]
-    return present(repo, C, f"Job {job.name} deploys, but nothing shows that a model passed a test first.", [(job.path, line)])
+    return present(
+        repo,
+        C,
+        f"Job {job.name} deploys, but nothing shows that a model passed a test first.",
+        [(job.path, line)],
+    )
 
 
 def _before(job: Job, names: dict[tuple[str, str], Job]) -> set[tuple[str, str]]:
@@ -106,21 +205,36 @@ def _before(job: Job, names: dict[tuple[str, str], Job]) -> set[tuple[str, str]]
     return found
 
 
-@probe("environments", practice="environments_separated", searched="environments of CI jobs, overlays, value files and Terraform folders by environment")
+@probe(
+    "environments",
+    practice="environments_separated",
+    searched="environments of CI jobs, overlays, value files and Terraform folders by environment",
+)
 def environments(repo: Repository) -> Verdict:
     """Are development, staging and production separate, and does a release pass through them?"""
-    production = [(j, line) for j, line in deploy_jobs(repo) if _is(f"{j.environment} {j.name}", _PRODUCTION)]
-    before = [(j, line) for j, line in deploy_jobs(repo) if _is(f"{j.environment} {j.name}", _BEFORE) and not _is(f"{j.environment} {j.name}", _PRODUCTION)]
+    production = [
+        (j, line) for j, line in deploy_jobs(repo) if _is(f"{j.environment} {j.name}", _PRODUCTION)
+    ]
+    before = [
+        (j, line)
+        for j, line in deploy_jobs(repo)
+        if _is(f"{j.environment} {j.name}", _BEFORE)
+        and not _is(f"{j.environment} {j.name}", _PRODUCTION)
+    ]
     if production and before:
         places = [(j.path, line) for j, line in [*before[:2], *production[:2]]]
         names = {(j.path, j.name): j for j in repo.jobs}
         earlier = {(j.path, j.name) for j, _ in before}
         if any(_before(j, names) & earlier for j, _ in production):
-            return present(repo, E, "Production is deployed only after an earlier environment.", places)
+            return present(
+                repo, E, "Production is deployed only after an earlier environment.", places
+            )
         return present(repo, W, "CI deploys to several environments.", places)
     found: dict[str, tuple[str, int]] = {}
     for path in repo.paths:
-        if not path.lower().endswith((".yml", ".yaml", ".tf", ".tfvars", ".json", ".toml", ".env", ".hcl")):
+        if not path.lower().endswith(
+            (".yml", ".yaml", ".tf", ".tfvars", ".json", ".toml", ".env", ".hcl")
+        ):
             continue
         words = set(_WORD.findall(path.lower().replace("_", "-")))
         if words & set(_PRODUCTION):
@@ -130,35 +244,97 @@ def environments(repo: Repository) -> Verdict:
     if len(found) > 1:
         return present(repo, C, "Settings for several environments are here.", list(found.values()))
     if repo.stages.scoring is not None and (repo.jobs or repo.manifests):
-        return absent(repo, "A model is deployed here, and only one environment is named.", [repo.stages.scoring])
-    return unknown("Files do not tell how many environments there are.") if repo.stages.ml else not_applicable("Nothing here is deployed.")
+        return absent(
+            repo,
+            "A model is deployed here, and only one environment is named.",
+            [repo.stages.scoring],
+        )
+    return (
+        unknown("Files do not tell how many environments there are.")
+        if repo.stages.ml
+        else not_applicable("Nothing here is deployed.")
+    )
 
 
 def _is(text: str, words: tuple[str, ...]) -> bool:
     return bool(set(_WORD.findall(text.lower().replace("_", "-"))) & set(words))
 
 
-@probe("infrastructure", practice="infrastructure_as_code", searched="Terraform, Pulumi, CDK, CloudFormation, Bicep, Helm, Kubernetes manifests, Ansible")
+@probe(
+    "infrastructure",
+    practice="infrastructure_as_code",
+    searched="Terraform, Pulumi, CDK, CloudFormation, Bicep, Helm, Kubernetes manifests, Ansible",
+)
 def infrastructure(repo: Repository) -> Verdict:
     """Is infrastructure created from code?"""
     found = [(p, b.line) for p, b in repo.terraform if b.kind in ("resource", "module")]
-    found += [(p, 1) for p in repo.named("pulumi.yaml", "cdk.json", "chart.yaml", "kustomization.yaml", "kustomization.yml", "serverless.yml", "samconfig.toml")]
+    found += [
+        (p, 1)
+        for p in repo.named(
+            "pulumi.yaml",
+            "cdk.json",
+            "chart.yaml",
+            "kustomization.yaml",
+            "kustomization.yml",
+            "serverless.yml",
+            "samconfig.toml",
+        )
+    ]
     found += [(p, 1) for p in repo.ending(".bicep")]
     for file in repo.yaml_files(holding=("AWSTemplateFormatVersion", "AWS::")):
         found += [(file.path, n.line) for d in file.docs for _, n in d.pairs("Resources")][:1]
-    found += [(m.path, m.line) for m in repo.manifests if m.kind in ("Deployment", "StatefulSet", "Service", "Job", "CronJob", "InferenceService", "Rollout", "SeldonDeployment")]
+    found += [
+        (m.path, m.line)
+        for m in repo.manifests
+        if m.kind
+        in (
+            "Deployment",
+            "StatefulSet",
+            "Service",
+            "Job",
+            "CronJob",
+            "InferenceService",
+            "Rollout",
+            "SeldonDeployment",
+        )
+    ]
     if not found:
         if repo.stages.scoring is not None or repo.stages.pipeline is not None:
-            return absent(repo, "Something is run here, and no code describes its infrastructure.", [repo.stages.scoring or repo.stages.pipeline])
-        return unknown("No infrastructure is described here.") if repo.stages.ml else not_applicable("No machine learning here.")
-    tools = re.compile(r"\bterraform (?:\S{1,60} ){0,3}(?:apply|plan)|\bpulumi (?:up|preview)|\bcdk (?:deploy|diff)|\bkubectl (?:\S{1,60} ){0,4}apply|\bhelm (?:\S{1,60} ){0,4}upgrade|aws cloudformation deploy|\bsam deploy|ansible-playbook|az deployment|\bsls deploy|serverless deploy")
+            return absent(
+                repo,
+                "Something is run here, and no code describes its infrastructure.",
+                [repo.stages.scoring or repo.stages.pipeline],
+            )
+        return (
+            unknown("No infrastructure is described here.")
+            if repo.stages.ml
+            else not_applicable("No machine learning here.")
+        )
+    tools = re.compile(
+        r"\bterraform (?:\S{1,60} ){0,3}(?:apply|plan)|\bpulumi (?:up|preview)|\bcdk (?:deploy|diff)|\bkubectl (?:\S{1,60} ){0,4}apply|\bhelm (?:\S{1,60} ){0,4}upgrade|aws cloudformation deploy|\bsam deploy|ansible-playbook|az deployment|\bsls deploy|serverless deploy"
+    )
     runs = repo.runs.matching(tools)
     automatic = [r for r in runs if r.automatic and r.hard]
     if automatic:
-        return present(repo, E, f"Infrastructure is code, applied by {automatic[0].at}.", [*found[:4], automatic[0].where])
+        return present(
+            repo,
+            E,
+            f"Infrastructure is code, applied by {automatic[0].at}.",
+            [*found[:4], automatic[0].where],
+        )
     controller = gitops(repo)
     if controller is not None:
-        return present(repo, E, "Infrastructure is code, applied by a GitOps controller.", [*found[:4], controller])
+        return present(
+            repo,
+            E,
+            "Infrastructure is code, applied by a GitOps controller.",
+            [*found[:4], controller],
+        )
     if runs:
-        return present(repo, W, f"Infrastructure is code, applied by hand with {runs[0].at}.", [*found[:4], runs[0].where])
+        return present(
+            repo,
+            W,
+            f"Infrastructure is code, applied by hand with {runs[0].at}.",
+            [*found[:4], runs[0].where],
+        )
     return present(repo, C, "Infrastructure is described in code; nothing found applies it.", found)

@@ -5,11 +5,23 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.probes._base import C, E, Verdict, W, absent, not_applicable, present, probe, unknown
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Verdict,
+    W,
+    absent,
+    not_applicable,
+    present,
+    probe,
+    unknown,
+)
 from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.runs import Run
 
-_MODEL: Final = re.compile(r"\bdvc repro|\bdvc exp run|\bkedro run|\bmlflow run|az ml job create|run-pipeline\b|start-pipeline-execution|\bpyflyte run|\bzenml pipeline")
+_MODEL: Final = re.compile(
+    r"\bdvc repro|\bdvc exp run|\bkedro run|\bmlflow run|az ml job create|run-pipeline\b|start-pipeline-execution|\bpyflyte run|\bzenml pipeline"
+)
 
 
 def model_lines(repo: Repository) -> list[Run]:
@@ -19,7 +31,13 @@ def model_lines(repo: Repository) -> list[Run]:
         p
         for p, m in code.product.items()
         if not m.notebook
-        and (p in code.training_roots or any(c.name.startswith(("sklearn.metrics.", "mlflow.evaluate")) or c.last == "evaluate" for c in m.calls))
+        and (
+            p in code.training_roots
+            or any(
+                c.name.startswith(("sklearn.metrics.", "mlflow.evaluate")) or c.last == "evaluate"
+                for c in m.calls
+            )
+        )
     }
     found = []
     for run in repo.runs.ci:
@@ -29,7 +47,9 @@ def model_lines(repo: Repository) -> list[Run]:
             found.append(run)
             continue
         started = repo.runs.modules(run)
-        if started and (started & heads or any(p in code.tests and _tests_model(repo, p) for p in started)):
+        if started and (
+            started & heads or any(p in code.tests and _tests_model(repo, p) for p in started)
+        ):
             found.append(run)
     return found
 
@@ -46,26 +66,68 @@ def _tests_model(repo: Repository, path: str) -> bool:
     return any(c.last in ("load_model", "fit", "predict") for c in module.calls)
 
 
-@probe("model_ci", practice="model_ci", searched="CI jobs and the scripts, make targets and tests they run")
+@probe(
+    "model_ci",
+    practice="model_ci",
+    searched="CI jobs and the scripts, make targets and tests they run",
+)
 def model_ci(repo: Repository) -> Verdict:
     """On each change, does CI test the ML code and train, evaluate or validate the model?"""
     if not repo.stages.ml:
         return not_applicable("No machine learning here.")
     lines = model_lines(repo)
-    on_change = [r for r in lines if r.job is not None and r.job.automatic and r.job.events & {"push", "pull_request", "release", "workflow_run"}]
+    on_change = [
+        r
+        for r in lines
+        if r.job is not None
+        and r.job.automatic
+        and r.job.events & {"push", "pull_request", "release", "workflow_run"}
+    ]
     hard = [r for r in on_change if r.hard]
     if hard:
-        return present(repo, E, f"CI trains or tests the model on each change ({hard[0].at}).", [r.where for r in hard])
+        return present(
+            repo,
+            E,
+            f"CI trains or tests the model on each change ({hard[0].at}).",
+            [r.where for r in hard],
+        )
     if on_change:
-        return present(repo, C, "CI trains or tests the model, but its failure is ignored.", [r.where for r in on_change])
+        return present(
+            repo,
+            C,
+            "CI trains or tests the model, but its failure is ignored.",
+            [r.where for r in on_change],
+        )
     if lines:
-        return present(repo, W, "CI trains or tests the model, but not on a change: by schedule or by hand.", [r.where for r in lines])
-    named = [j for j in repo.jobs if any(w in f"{j.name} {' '.join(s.name for s in j.steps)}".lower() for w in ("train", "model", "evaluat")) and (j.idle or j.disabled)]
+        return present(
+            repo,
+            W,
+            "CI trains or tests the model, but not on a change: by schedule or by hand.",
+            [r.where for r in lines],
+        )
+    named = [
+        j
+        for j in repo.jobs
+        if any(
+            w in f"{j.name} {' '.join(s.name for s in j.steps)}".lower()
+            for w in ("train", "model", "evaluat")
+        )
+        and (j.idle or j.disabled)
+    ]
     if named:
         why = "is switched off" if named[0].disabled else "only prints text"
-        return present(repo, C, f"Job {named[0].name} names the model, but {why}.", [(j.path, j.line) for j in named])
+        return present(
+            repo,
+            C,
+            f"Job {named[0].name} names the model, but {why}.",
+            [(j.path, j.line) for j in named],
+        )
     if repo.jobs:
-        return absent(repo, "CI is here, and it neither trains nor tests a model.", [(repo.jobs[0].path, repo.jobs[0].line)])
+        return absent(
+            repo,
+            "CI is here, and it neither trains nor tests a model.",
+            [(repo.jobs[0].path, repo.jobs[0].line)],
+        )
     if repo.stages.training is not None:
         return absent(repo, "Training is here, and there is no CI.", [repo.stages.training])
     return unknown("No training and no CI are here.")
