@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -167,3 +170,68 @@ def text_of() -> Callable[[Any], str]:
 @pytest.fixture
 def arguments() -> Mapping[str, Any]:
     return {"options": {"interview": False, "as_of": "2026-11-23"}}
+
+
+class WebServer:
+    """A real server in a process of its own: where it listens, and what it has logged."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.log: list[str] = []
+        self._listening = threading.Event()
+        self.process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=dict(os.environ),
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        if not self._listening.wait(60):
+            self.stop()
+            raise RuntimeError("".join(self.log))
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(line)
+            found = re.search(r"running on (http://[^ ]+)", line)
+            if found:
+                self.url = found[1]
+                self._listening.set()
+
+    def stop(self) -> tuple[int, str]:
+        """Send SIGTERM; return the exit code and what stood on stdout."""
+        self.process.terminate()
+        stdout = self.process.stdout
+        assert stdout is not None
+        text = stdout.read()
+        stdout.close()
+        code = self.process.wait(20)
+        self._reader.join(20)
+        assert self.process.stderr is not None
+        self.process.stderr.close()
+        return code, text
+
+
+@pytest.fixture(scope="module")
+def start_web(
+    server_command: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., WebServer]:
+    """Return a function that starts a server on a free port."""
+
+    def start(*options: str) -> WebServer:
+        command = [*server_command, "serve", "--port", "0", *options]
+        return WebServer(command, tmp_path_factory.mktemp("web"))
+
+    return start
+
+
+@pytest.fixture(scope="module")
+def web(start_web: Callable[..., WebServer], samples: Path) -> Iterator[WebServer]:
+    """A server with all HTTP transports that may read the samples."""
+    server = start_web("--transport", "http", "--root", str(samples))
+    yield server
+    server.stop()

@@ -11,6 +11,7 @@ import anyio
 import pytest
 from mcp import Client, MCPError
 from mcp_types import ElicitRequestFormParams, ElicitResult, ErrorData
+from pydantic import BaseModel
 
 from mlops_advisor.server import elicitation
 from mlops_advisor.server.elicitation import Talk
@@ -18,6 +19,15 @@ from mlops_advisor.server.elicitation import Talk
 pytestmark = pytest.mark.anyio
 
 ERAS = pytest.mark.parametrize("mode", ["legacy", "auto"])
+
+
+class Said(BaseModel):
+    practice: str
+    answer: str
+
+
+class StandInLike(BaseModel):
+    responses: tuple[Said, ...]
 
 
 class Person:
@@ -129,15 +139,18 @@ async def test_answers_to_what_was_not_asked_and_no_answers_are_dropped(
     assert result.structured_content["heard"] == {"practice_1": "automated"}
 
 
-@ERAS
-async def test_an_answer_replaces_what_the_caller_said(build: Any, mode: str) -> None:
-    # The stand-in does not ask what was said, so the talk is made by hand.
-    talk = Talk(rounds=1, answers={"a": "no"})
-    request = type("Request", (), {"responses": ()})
+async def test_an_answer_replaces_what_the_caller_said() -> None:
+    before = [{"practice": "a", "answer": "unknown"}, {"practice": "b", "answer": "no"}]
+    request = StandInLike(responses=tuple(Said(**item) for item in before))
+    talk = Talk(rounds=1, answers={"a": "automated"})
 
-    merged = elicitation.merge({"do": "answer"}, request, talk)
+    merged = elicitation.merge({"do": "answer", "responses": "as text"}, request, talk)
 
-    assert merged == {"do": "answer", "responses": [{"practice": "a", "answer": "no"}]}
+    assert merged["do"] == "answer"
+    assert merged["responses"] == [
+        {"practice": "b", "answer": "no"},
+        {"practice": "a", "answer": "automated"},
+    ]
 
 
 @ERAS

@@ -47,9 +47,10 @@ def _gap(case: Case, rank: int, practice: str) -> Gap:
     why = describe(practice, case.merged)
     if why is None:
         why = "is asked for by a regime, and nobody has said whether it is done"
-    for standing in case.standings.values():
-        if standing.cap and standing.cap.needs == practice:
-            why += f"; it keeps {standing.dimension} below level {standing.cap.below}"
+    if rank == 0:
+        for standing in case.standings.values():
+            if standing.cap and standing.cap.needs == practice:
+                why += f"; it keeps {standing.dimension} below level {standing.cap.below}"
     return Gap(
         practice=practice,
         level=entry.level,
@@ -73,12 +74,8 @@ def describe(practice: str, merged: Merged) -> str | None:
         words = "was not found in the files read"
     else:
         words = _WORDS[state.answer, state.settled]
-    evidence = merged.evidence(practice)
-    proof = next((e for e in evidence if e.path), None) or next(iter(evidence), None)
-    if proof is None:
-        return words
-    place = f"{proof.path}:{proof.line}: " if proof.path and proof.line else ""
-    return f"{words} ({place}{proof.detail})"
+    proof = merged.spoken[practice].proof
+    return f"{words} ({proof})" if proof else words
 
 
 def _priority(entry: Practice, level: int, state: Known | None) -> int:

@@ -51,9 +51,25 @@ class Spoken:
         seen = sum(max(1, len(f.places)) for f in self.files if f.outcome in _SEEN)
         return len(self.answers) + len(self.words) + seen
 
+    @property
+    def proof(self) -> str:
+        """The best evidence in words: with its place in a file if there is one."""
+        for fact in self.files:
+            if fact.outcome in _SEEN and fact.places:
+                place = fact.places[0]
+                return f"{place.path}:{place.line}: {_file_words(fact)}"
+        if self.answers:
+            return f"answered: {self.answers[0]}"
+        if self.words:
+            return f"'{_short(self.words[0].quote)}'"
+        return next((_file_words(f) for f in self.files if f.outcome in _SEEN), "")
+
     def evidence(self, practice: str) -> tuple[Evidence, ...]:
         """Spell the evidence out."""
         return _evidence(practice, self.answers, self.words, self.files)
+
+
+_ONLY_SPOKEN = {a: Spoken(a, (), ()) for a in _ONLY_ANSWERED}
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +116,13 @@ def merge(
         if practice not in mentioned:
             continue
         answer = answers.get(practice, ())
+        if answer in _ONLY_ANSWERED and practice not in told and practice not in seen:
+            spoken[practice] = _ONLY_SPOKEN[answer]
+            known[practice] = _ONLY_ANSWERED[answer]
+            continue
         words = tuple(sorted(told.get(practice, ()), key=lambda m: (m.quote, m.answer)))
         files = tuple(sorted(seen.get(practice, ()), key=lambda f: (f.probe, f.detail)))
         spoken[practice] = Spoken(answer, words, files)
-        if answer in _ONLY_ANSWERED and not words and not files:
-            known[practice] = _ONLY_ANSWERED[answer]
-            continue
         if answer == ("not_applicable",):
             excluded.add(practice)
             continue
@@ -118,10 +135,14 @@ def merge(
 
 def _answers(responses: Sequence[Response]) -> dict[str, tuple[str, ...]]:
     """Collect answers; two different ones to a practice are both kept, sorted."""
-    found: dict[str, set[str]] = {}
+    found: dict[str, tuple[str, ...]] = {}
     for response in responses:
-        found.setdefault(response.practice, set()).add(response.answer)
-    return {p: tuple(sorted(a)) for p, a in found.items()}
+        before = found.get(response.practice)
+        if before is None:
+            found[response.practice] = (response.answer,)
+        elif response.answer not in before:
+            found[response.practice] = tuple(sorted((*before, response.answer)))
+    return found
 
 
 def _answered(answer: tuple[str, ...]) -> Known | None:

@@ -214,7 +214,7 @@ def _evidence(
 
 
 def _workings(rubric: Rubric, standing: Standing) -> Workings:
-    steps = [s.text() for s in standing.steps]
+    steps = [s.text for s in standing.steps]
     if standing.frequency is not None:
         steps.append(f"release_frequency +{list(standing.frequency)} on levels 0-4")
     cap = standing.cap

@@ -17,7 +17,6 @@ from mlops_advisor.resources.models import AnswerPoints, Cap
 
 LEVELS = 5
 _HALF = 0.5
-_NEGLIGIBLE = 400  # points behind the most likely level: 20 decades, which no print shows
 Points = tuple[int, int, int, int, int]
 MET = frozenset({"partly", "by_hand", "automated"})
 # Sources that hint and settle nothing: the practice still counts as unknown for bounds, coverage
@@ -46,10 +45,7 @@ class Step:
     points: int
     level: int
     met: bool
-
-    def text(self) -> str:
-        """Return the step as printed in the result."""
-        return f"{self.what} +{self.points} {'>=' if self.met else '<'}{self.level}"
+    text: str  # as printed in the result
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +115,18 @@ class Rubric:
         }
         self.frequencies = rubric.release_frequency
         self._steps: dict[tuple[str, str, str], Step | None] = {}
-        self._share = [10.0 ** (-p / self.decade) for p in range(_NEGLIGIBLE)] + [0.0]
+        no, yes = self._points["response", "no"], self._points["response", "automated"]
+        # Per dimension: practice, level, and the points when it turns out absent or met.
+        self._open = {
+            d: tuple(
+                (p.id, p.level, no * p.weight, yes * p.weight)
+                for p in (knowledge.practices[name] for name in own)
+            )
+            for d, own in self.by_dimension.items()
+        }
+        most = max(self.prior) + sum(sum(map(abs, f.points)) for f in self.frequencies)
+        most += 2 * max(self._points.values()) * len(self.practices)
+        self._share = [10.0 ** (-p / self.decade) for p in range(most + 1)]
 
     def points_of(self, source: str, answer: str) -> int:
         """Return the points of an answer for a practice of weight 1."""
@@ -132,7 +139,8 @@ class Rubric:
             entry = self.practices[practice]
             points = self._points[known.source, known.answer] * entry.weight
             met = known.answer in MET
-            self._steps[key] = Step(practice, points, entry.level, met) if points else None
+            text = f"{practice} +{points} {'>=' if met else '<'}{entry.level}"
+            self._steps[key] = Step(practice, points, entry.level, met, text) if points else None
         return self._steps[key]
 
     def standings(
@@ -148,17 +156,19 @@ class Rubric:
         """
         now, low, high = _Tally(), _Tally(), _Tally()
         steps: list[Step] = []
-        for practice in self.by_dimension[dimension]:
+        for practice, level, if_no, if_yes in self._open[dimension]:
             fact = known.get(practice)
+            settled = False
             if fact is not None and (step := self.step(practice, fact)) is not None:
                 steps.append(step)
                 now.add(step)
-                if fact.settled:
+                settled = fact.settled
+                if settled:
                     low.add(step)
                     high.add(step)
-            if practice not in excluded and (fact is None or not fact.settled):
-                low.add(self.step(practice, _NO))
-                high.add(self.step(practice, _YES))
+            if not settled and practice not in excluded:
+                low.down[level] += if_no
+                high.up[level] += if_yes
         if dimension == "deployment":
             slowest, fastest = frequency, frequency
             if frequency is None:
@@ -210,7 +220,7 @@ class Rubric:
         allowed = points if below == LEVELS else points[:below]
         top = max(allowed)
         share = self._share
-        raw = [share[min(top - p, _NEGLIGIBLE)] for p in allowed]
+        raw = [share[top - p] for p in allowed]
         total = sum(raw)
         odds = [r / total for r in raw]
         odds.extend([0.0] * (LEVELS - below))
@@ -231,10 +241,6 @@ class Rubric:
         return settled / total if total else 1.0
 
 
-_NO = Known("no", "response")
-_YES = Known("automated", "response")
-
-
 def _absent(fact: Known | None, *, open_counts: bool) -> bool:
     """Absence is certain only when told; a file not found in one folder is no proof of it."""
     if fact is None or not fact.settled:
@@ -251,10 +257,9 @@ class _Tally:
         self.up = [0] * (LEVELS + 1)
         self.down = [0] * (LEVELS + 1)
 
-    def add(self, step: Step | None, sign: int = 1) -> None:
-        if step is not None:
-            side = self.up if step.met else self.down
-            side[step.level] += sign * step.points
+    def add(self, step: Step) -> None:
+        side = self.up if step.met else self.down
+        side[step.level] += step.points
 
     def points(self, prior: Points, frequency: Points | None) -> Points:
         """Return the points of levels 0-4."""

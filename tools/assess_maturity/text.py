@@ -172,5 +172,7 @@ def _section(title: str, items: Iterable[str]) -> Iterator[str]:
 
 
 def _clip(text: str, limit: int = _LONGEST) -> str:
+    if len(text) <= limit and "\n" not in text:
+        return text
     flat = " ".join(text.split())
     return flat if len(flat) <= limit else flat[: limit - 1] + "…"

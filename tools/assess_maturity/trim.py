@@ -21,11 +21,10 @@ _OTHER = ("contradictions", "unread", "not_assessed", "warnings")
 
 def trim(result: AssessMaturityResult) -> AssessMaturityResult:
     """Return the result within LIMIT characters of compact JSON."""
-    cut = result
     for stage in _STAGES:
         cut = _cut(result, stage)
         if len(cut.model_dump_json(exclude_none=True)) <= LIMIT:
-            return cut
+            break
     return cut
 
 
@@ -49,7 +48,8 @@ def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityR
             "evidence": counted(f"{name}.evidence", d.evidence, evidence, d.evidence_in_all),
             "gaps": counted(f"{name}.gaps", d.gaps, gaps, d.gaps_in_all),
         }
-        dimensions.append(d.model_copy(update=shorter))
+        same = len(d.evidence) <= evidence and len(d.gaps) <= gaps
+        dimensions.append(d if same else d.model_copy(update=shorter))
     in_all = sum(phase.items_in_all for phase in result.roadmap)
     most = stage["recommendations"] + 2
     kept = counted("recommendations", result.recommendations, most, in_all)
@@ -57,7 +57,8 @@ def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityR
     for phase in result.roadmap:
         field = f"roadmap.{phase.name}.items"
         items = counted(field, phase.items, stage["recommendations"], phase.items_in_all)
-        roadmap.append(phase.model_copy(update={"items": items}))
+        same = len(items) == len(phase.items)
+        roadmap.append(phase if same else phase.model_copy(update={"items": items}))
     update: dict[str, Any] = {
         "dimensions": tuple(dimensions),
         "recommendations": kept,

@@ -25,8 +25,15 @@ from mlops_advisor.tools.evidence.repository import Repository
 
 _ALL: Final = 100
 _WHERE: Final = "KServe, Seldon, Argo Rollouts, Flagger, Istio, Knative, SageMaker, Vertex and Azure ML traffic settings, and calls that shift traffic"
-_UNDO: Final = re.compile(r"kubectl (?:\S{1,60} ){0,4}rollout undo|helm (?:\S{1,60} ){0,3}rollback|argo rollouts (?:abort|undo)|--atomic\b|--rollback-on-failure|rollback[\w-]{0,40}\.(?:sh|py)|make (?:\S{1,40} )?rollback")
-_SPLIT_CALLS: Final = ("*.update_endpoint_weights_and_capacities", "*.set_traffic", "*.update_traffic", "*.shift_traffic")
+_UNDO: Final = re.compile(
+    r"kubectl (?:\S{1,60} ){0,4}rollout undo|helm (?:\S{1,60} ){0,3}rollback|argo rollouts (?:abort|undo)|--atomic\b|--rollback-on-failure|rollback[\w-]{0,40}\.(?:sh|py)|make (?:\S{1,40} )?rollback"
+)
+_SPLIT_CALLS: Final = (
+    "*.update_endpoint_weights_and_capacities",
+    "*.set_traffic",
+    "*.update_traffic",
+    "*.shift_traffic",
+)
 
 
 class Split(NamedTuple):
@@ -49,28 +56,52 @@ def splits(repo: Repository) -> list[Split]:
             continue
         if m.kind == "InferenceService":
             for key, node in spec.find("canaryTrafficPercent"):
-                found.append(Split(f"KServe {key}", m.path, node.key_line, 0 < _number(node) < _ALL))
+                found.append(
+                    Split(f"KServe {key}", m.path, node.key_line, 0 < _number(node) < _ALL)
+                )
         elif m.kind == "Rollout" and m.api.startswith("argoproj.io"):
             found += _rollout(m.path, spec)
         elif m.kind == "Canary" and m.api.startswith("flagger.app"):
             analysis = spec.child("analysis") or spec.child("canaryAnalysis")
-            steps = _ALL // max(1, int(_number(analysis.child("stepWeight")))) if analysis is not None and analysis.child("stepWeight") else 0
+            steps = (
+                _ALL // max(1, int(_number(analysis.child("stepWeight"))))
+                if analysis is not None and analysis.child("stepWeight")
+                else 0
+            )
             judged = analysis is not None and bool(analysis.list("metrics"))
-            found.append(Split("Flagger canary", m.path, m.line, analysis is not None, judged, steps))
+            found.append(
+                Split("Flagger canary", m.path, m.line, analysis is not None, judged, steps)
+            )
         elif m.kind == "SeldonDeployment":
             weights = [_number(n) for _, n in spec.find("traffic")]
             shadow = [n for _, n in spec.find("shadow") if n.text == "true"]
             if weights or shadow:
-                found.append(Split("Seldon traffic split", m.path, m.line, bool(shadow) or any(0 < w < _ALL for w in weights)))
+                found.append(
+                    Split(
+                        "Seldon traffic split",
+                        m.path,
+                        m.line,
+                        bool(shadow) or any(0 < w < _ALL for w in weights),
+                    )
+                )
         elif m.kind in ("VirtualService", "HTTPRoute", "TrafficSplit"):
             weights = [_number(n) for _, n in spec.find("weight")]
             mirror = [n for _, n in spec.find("mirror")]
             if len(weights) > 1 or mirror:
-                found.append(Split("mesh traffic weights", m.path, m.line, bool(mirror) or sum(w > 0 for w in weights) > 1))
+                found.append(
+                    Split(
+                        "mesh traffic weights",
+                        m.path,
+                        m.line,
+                        bool(mirror) or sum(w > 0 for w in weights) > 1,
+                    )
+                )
         elif m.kind == "Service" and m.api.startswith("serving.knative.dev"):
             weights = [_number(n) for _, n in spec.find("percent")]
             if len(weights) > 1:
-                found.append(Split("Knative traffic", m.path, m.line, sum(w > 0 for w in weights) > 1))
+                found.append(
+                    Split("Knative traffic", m.path, m.line, sum(w > 0 for w in weights) > 1)
+                )
     return found + _cloud(repo)
 
 
@@ -88,20 +119,46 @@ def _rollout(path: str, spec: Node) -> list[Split]:
     if canary is not None and strategy is not None:
         steps = canary.list("steps")
         weights = [s for s in steps if s.child("setWeight") is not None]
-        judged = canary.child("analysis") is not None or any(s.child("analysis") is not None for s in steps)
+        judged = canary.child("analysis") is not None or any(
+            s.child("analysis") is not None for s in steps
+        )
         # An open-ended pause waits for a person, so traffic is not raised by the system alone.
-        waits = any((p := s.child("pause")) is not None and p.child("duration") is None for s in steps)
+        waits = any(
+            (p := s.child("pause")) is not None and p.child("duration") is None for s in steps
+        )
         real = any(0 < _number(s.child("setWeight")) < _ALL for s in weights)
-        return [Split("Argo Rollouts canary", path, canary.key_line, real, judged, 0 if waits else len(weights))]
+        return [
+            Split(
+                "Argo Rollouts canary",
+                path,
+                canary.key_line,
+                real,
+                judged,
+                0 if waits else len(weights),
+            )
+        ]
     if blue is not None:
-        judged = blue.child("prePromotionAnalysis") is not None or blue.child("postPromotionAnalysis") is not None
-        return [Split("Argo Rollouts blue/green", path, blue.key_line, blue.str("autoPromotionEnabled") == "false" or judged, judged)]
+        judged = (
+            blue.child("prePromotionAnalysis") is not None
+            or blue.child("postPromotionAnalysis") is not None
+        )
+        return [
+            Split(
+                "Argo Rollouts blue/green",
+                path,
+                blue.key_line,
+                blue.str("autoPromotionEnabled") == "false" or judged,
+                judged,
+            )
+        ]
     return []
 
 
 def _cloud(repo: Repository) -> list[Split]:
     found: list[Split] = []
-    for path, block in repo.resources("aws_sagemaker_endpoint_configuration", "google_vertex_ai_endpoint", "aws_lambda_alias"):
+    for path, block in repo.resources(
+        "aws_sagemaker_endpoint_configuration", "google_vertex_ai_endpoint", "aws_lambda_alias"
+    ):
         text = block.text()
         variants = text.count("production_variants {") + text.count("shadow_production_variants {")
         if variants > 1 or "routing_config" in text or "traffic_split" in text:
@@ -109,27 +166,74 @@ def _cloud(repo: Repository) -> list[Split]:
     for path, block in repo.resources("aws_sagemaker_endpoint"):
         text = block.text()
         if "traffic_routing_configuration" in text and ("CANARY" in text or "LINEAR" in text):
-            found.append(Split("SageMaker canary", path, block.line, True, "auto_rollback_configuration" in text, 2 if "LINEAR" in text else 1))
-    for file in repo.yaml_files(holding=("AWS::SageMaker::Endpoint", "OnlineEndpoint", "onlineEndpoint", "managedOnlineEndpoint", "traffic:")):
+            found.append(
+                Split(
+                    "SageMaker canary",
+                    path,
+                    block.line,
+                    True,
+                    "auto_rollback_configuration" in text,
+                    2 if "LINEAR" in text else 1,
+                )
+            )
+    for file in repo.yaml_files(
+        holding=(
+            "AWS::SageMaker::Endpoint",
+            "OnlineEndpoint",
+            "onlineEndpoint",
+            "managedOnlineEndpoint",
+            "traffic:",
+        )
+    ):
         for doc in file.docs:
-            for key, node in doc.find("ProductionVariants", "ShadowProductionVariants", "traffic", "TrafficRoutingConfiguration"):
-                if key == "ProductionVariants" and len(node.list()) > 1 or key == "ShadowProductionVariants":
+            for key, node in doc.find(
+                "ProductionVariants",
+                "ShadowProductionVariants",
+                "traffic",
+                "TrafficRoutingConfiguration",
+            ):
+                if (
+                    key == "ProductionVariants"
+                    and len(node.list()) > 1
+                    or key == "ShadowProductionVariants"
+                ):
                     found.append(Split("SageMaker variants", file.path, node.key_line, real=True))
-                elif key == "TrafficRoutingConfiguration" and node.str("Type") in ("CANARY", "LINEAR"):
+                elif key == "TrafficRoutingConfiguration" and node.str("Type") in (
+                    "CANARY",
+                    "LINEAR",
+                ):
                     found.append(Split("SageMaker canary", file.path, node.key_line, real=True))
                 elif key == "traffic" and node.map is not None and doc.child("apiVersion") is None:
                     weights = [_number(n) for n in node.map.values()]
-                    found.append(Split("endpoint traffic", file.path, node.key_line, sum(w > 0 for w in weights) > 1))
+                    found.append(
+                        Split(
+                            "endpoint traffic",
+                            file.path,
+                            node.key_line,
+                            sum(w > 0 for w in weights) > 1,
+                        )
+                    )
     return found
 
 
 def _code_splits(repo: Repository) -> list[Spot]:
     found = spots(repo.code.calls(*_SPLIT_CALLS))
-    for hit in repo.code.calls("*.deploy", "*.deploy_model", "*.create_endpoint_config", "*.create_or_update", "*.begin_create_or_update"):
+    for hit in repo.code.calls(
+        "*.deploy",
+        "*.deploy_model",
+        "*.create_endpoint_config",
+        "*.create_or_update",
+        "*.begin_create_or_update",
+    ):
         keys = hit.call.kwargs
         percent = keys.get("traffic_percentage")
         variants = keys.get("ProductionVariants")
-        if (isinstance(percent, int) and 0 < percent < _ALL) or keys.get("traffic_split") is not None or "ShadowProductionVariants" in keys or "DeploymentConfig" in keys:
+        if (
+            (isinstance(percent, int) and 0 < percent < _ALL)
+            or keys.get("traffic_split") is not None
+            or "ShadowProductionVariants" in keys
+            or "DeploymentConfig" in keys
+        ):
             found += spots([hit])
         elif isinstance(variants, tuple) and len(variants) > 1:
             found += spots([hit])
@@ -144,18 +248,29 @@ def traffic_split(repo: Repository) -> Verdict:
     verdict = from_code(repo, "Code gives a new model a part of traffic", _code_splits(repo))
     if real:
         best = _by_manifest(repo, real, f"{real[0].what} gives a new version a part of traffic")
-        return best if verdict is None or (best.strength or 0) >= (verdict.strength or 0) else verdict
+        return (
+            best if verdict is None or (best.strength or 0) >= (verdict.strength or 0) else verdict
+        )
     if verdict is not None:
         return verdict
     if found:
-        return present(repo, C, f"{found[0].what} is written down, but its numbers send all traffic one way.", [(s.path, s.line) for s in found])
+        return present(
+            repo,
+            C,
+            f"{found[0].what} is written down, but its numbers send all traffic one way.",
+            [(s.path, s.line) for s in found],
+        )
     return _none(repo, "A model is served here, and every release replaces the one before at once.")
 
 
 def _none(repo: Repository, detail: str) -> Verdict:
     if repo.stages.serving is not None:
         return absent(repo, detail, [repo.stages.serving])
-    return unknown("How models reach production is not shown.") if repo.stages.training or repo.stages.batch else not_applicable("Nothing here serves a model.")
+    return (
+        unknown("How models reach production is not shown.")
+        if repo.stages.training or repo.stages.batch
+        else not_applicable("Nothing here serves a model.")
+    )
 
 
 def _by_manifest(repo: Repository, found: list[Split], what: str) -> Verdict:
@@ -164,31 +279,60 @@ def _by_manifest(repo: Repository, found: list[Split], what: str) -> Verdict:
     for split in found:
         run, automatic = applied(repo, split.path)
         if run is not None and automatic:
-            return present(repo, E, f"{what}; {run.at} applies it without a person.", [*places[:4], run.where])
+            return present(
+                repo, E, f"{what}; {run.at} applies it without a person.", [*places[:4], run.where]
+            )
         if run is not None:
             return present(repo, W, f"{what}; {run.at} applies it.", [*places[:4], run.where])
     if controller is not None:
-        return present(repo, E, f"{what}; a GitOps controller applies it.", [*places[:4], controller])
+        return present(
+            repo, E, f"{what}; a GitOps controller applies it.", [*places[:4], controller]
+        )
     runs = deploy_runs(repo)
     if runs:
-        return present(repo, W, f"{what}; the repository is deployed by {runs[0].at}.", [*places[:4], runs[0].where])
+        return present(
+            repo,
+            W,
+            f"{what}; the repository is deployed by {runs[0].at}.",
+            [*places[:4], runs[0].where],
+        )
     return present(repo, C, f"{what}; nothing found applies it.", places)
 
 
-@probe("rollout_analysis", practice="rollout_decision_rule", searched="analysis templates and who refers to them, Flagger metrics, alarms of endpoints")
+@probe(
+    "rollout_analysis",
+    practice="rollout_decision_rule",
+    searched="analysis templates and who refers to them, Flagger metrics, alarms of endpoints",
+)
 def rollout_analysis(repo: Repository) -> Verdict:
     """Does a written rule on metrics decide about promotion?"""
     judged = [s for s in splits(repo) if s.judged and s.real]
-    templates = [m for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate", "MetricTemplate")]
+    templates = [
+        m for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate", "MetricTemplate")
+    ]
     if judged:
         missing = _missing_templates(repo)
         if missing:
-            return present(repo, C, f"A rollout refers to analysis {missing!r}, which is not here.", [(s.path, s.line) for s in judged])
+            return present(
+                repo,
+                C,
+                f"A rollout refers to analysis {missing!r}, which is not here.",
+                [(s.path, s.line) for s in judged],
+            )
         return _by_manifest(repo, judged, "Metrics decide about each step of the rollout")
     if templates:
-        return present(repo, C, "An analysis is written down; no rollout refers to it.", [(m.path, m.line) for m in templates])
+        return present(
+            repo,
+            C,
+            "An analysis is written down; no rollout refers to it.",
+            [(m.path, m.line) for m in templates],
+        )
     if any(s.real for s in splits(repo)):
-        return absent(repo, "Traffic is split, and no rule on metrics decides what follows.", [(s.path, s.line) for s in splits(repo)])
+        return absent(
+            repo,
+            "Traffic is split, and no rule on metrics decides what follows.",
+            [(s.path, s.line) for s in splits(repo)],
+        )
     return _none(repo, "A model is served here, and no rule decides about its promotion.")
 
 
@@ -201,19 +345,33 @@ def _missing_templates(repo: Repository) -> str:
     return ""
 
 
-@probe("progressive", practice="progressive_delivery", searched="steps of rollouts with analysis and without open-ended pauses, Flagger step weights, linear shifts")
+@probe(
+    "progressive",
+    practice="progressive_delivery",
+    searched="steps of rollouts with analysis and without open-ended pauses, Flagger step weights, linear shifts",
+)
 def progressive(repo: Repository) -> Verdict:
     """Is traffic raised in steps by automated analysis, without a person?"""
     found = [s for s in splits(repo) if s.real and s.judged and s.steps > 1]
     if found and not _missing_templates(repo):
-        return _by_manifest(repo, found, "Traffic is raised in steps, and metrics decide about each")
+        return _by_manifest(
+            repo, found, "Traffic is raised in steps, and metrics decide about each"
+        )
     part = [s for s in splits(repo) if s.real]
     if part:
-        return absent(repo, "Traffic is split, but not raised in steps by the judgement of metrics.", [(s.path, s.line) for s in part])
+        return absent(
+            repo,
+            "Traffic is split, but not raised in steps by the judgement of metrics.",
+            [(s.path, s.line) for s in part],
+        )
     return _none(repo, "A model is served here, and its traffic is not raised in steps.")
 
 
-@probe("auto_rollback", practice="automatic_rollback", searched="rollout analysis, alarms with automatic rollback, atomic upgrades, circuit breakers, undo on failure in CI")
+@probe(
+    "auto_rollback",
+    practice="automatic_rollback",
+    searched="rollout analysis, alarms with automatic rollback, atomic upgrades, circuit breakers, undo on failure in CI",
+)
 def auto_rollback(repo: Repository) -> Verdict:
     """Is a release that harms a metric taken back by the system?"""
     judged = [s for s in splits(repo) if s.real and s.judged]
@@ -221,36 +379,60 @@ def auto_rollback(repo: Repository) -> Verdict:
         return _by_manifest(repo, judged, "A failed analysis takes the release back")
     found: list[tuple[str, int]] = []
     for path, block in repo.terraform:
-        line = block.has("auto_rollback_configuration") or (block.has("deployment_circuit_breaker") and block.has("rollback"))
+        line = block.has("auto_rollback_configuration") or (
+            block.has("deployment_circuit_breaker") and block.has("rollback")
+        )
         if line:
             found.append((path, line))
     for file in repo.yaml_files(holding=("AutoRollbackConfiguration", "DeploymentCircuitBreaker")):
-        found += [(file.path, n.key_line) for d in file.docs for _, n in d.find("AutoRollbackConfiguration", "DeploymentCircuitBreaker")]
+        found += [
+            (file.path, n.key_line)
+            for d in file.docs
+            for _, n in d.find("AutoRollbackConfiguration", "DeploymentCircuitBreaker")
+        ]
     for hit in repo.code.calls("*.create_endpoint", "*.update_endpoint"):
         config = hit.call.kwargs.get("DeploymentConfig")
         if config is not None and "AutoRollbackConfiguration" in repo.text(hit.module.path):
             found.append((hit.module.path, hit.call.line))
     if found:
-        return present(repo, W, "Alarms or failed health checks take a release back by themselves.", found)
+        return present(
+            repo, W, "Alarms or failed health checks take a release back by themselves.", found
+        )
     for run in repo.runs.ci:
         if not run.counts or not _UNDO.search(run.text):
             continue
         on_failure = run.step is not None and "failure()" in run.step.condition
-        if "--atomic" in run.text or "--rollback-on-failure" in run.text or "||" in run.text or on_failure or (run.job is not None and "failure()" in run.job.condition):
+        if (
+            "--atomic" in run.text
+            or "--rollback-on-failure" in run.text
+            or "||" in run.text
+            or on_failure
+            or (run.job is not None and "failure()" in run.job.condition)
+        ):
             level = E if run.automatic else W
             return present(repo, level, f"{run.at} takes a failed release back.", [run.where])
     return _none(repo, "A model is served here, and nothing takes a bad release back by itself.")
 
 
-@probe("rollback_notes", practice="rollback_documented", searched="documents with a heading or instructions on rollback, rollback scripts and make targets")
+@probe(
+    "rollback_notes",
+    practice="rollback_documented",
+    searched="documents with a heading or instructions on rollback, rollback scripts and make targets",
+)
 def rollback_notes(repo: Repository) -> Verdict:
     """Is it written down how to go back to the previous model?"""
     runs = repo.runs.matching(_UNDO)
-    targets = [(p, t[name][0]) for p, t in repo.makefiles.items() for name in t if "rollback" in name]
+    targets = [
+        (p, t[name][0]) for p, t in repo.makefiles.items() for name in t if "rollback" in name
+    ]
     if runs or targets:
         places = [r.where for r in runs] + targets
         return present(repo, W, "Going back is a command.", places)
-    workflows = [j for j in repo.jobs if "rollback" in f"{j.name} {j.path}".lower() and not j.idle and not j.disabled]
+    workflows = [
+        j
+        for j in repo.jobs
+        if "rollback" in f"{j.name} {j.path}".lower() and not j.idle and not j.disabled
+    ]
     if workflows:
         return present(repo, W, "Going back is a CI job.", [(j.path, j.line) for j in workflows])
     for doc in repo.documents:
@@ -261,21 +443,48 @@ def rollback_notes(repo: Repository) -> Verdict:
                 body = [s for s in doc.sentences if line < s.line < end]
                 code = [c for c in doc.code if line < c[0] < end]
                 if code or len(body) > 1:
-                    return present(repo, W if code else C, "A document says step by step how to go back.", [(doc.path, line)])
+                    return present(
+                        repo,
+                        W if code else C,
+                        "A document says step by step how to go back.",
+                        [(doc.path, line)],
+                    )
     return _none(repo, "A model is served here, and no document says how to go back.")
 
 
-@probe("smooth_exchange", practice="zero_downtime_release", searched="rolling or blue/green strategies together with readiness probes")
+@probe(
+    "smooth_exchange",
+    practice="zero_downtime_release",
+    searched="rolling or blue/green strategies together with readiness probes",
+)
 def smooth_exchange(repo: Repository) -> Verdict:
     """Are models exchanged without interruption?"""
     if any(s.real for s in splits(repo)):
         found = [s for s in splits(repo) if s.real]
         return _by_manifest(repo, found, "Traffic moves only when the new version is up")
-    ready = [m for m in repo.kinds("Deployment", "StatefulSet") if any(k == "readinessProbe" for k, _ in m.node.walk())]
+    ready = [
+        m
+        for m in repo.kinds("Deployment", "StatefulSet")
+        if any(k == "readinessProbe" for k, _ in m.node.walk())
+    ]
     ready = [m for m in ready if m.node.str("spec", "strategy", "type") != "Recreate"]
     if ready and repo.stages.scoring is not None:
-        return _by_manifest(repo, [Split("rolling update", m.path, m.line, real=True) for m in ready], "Pods are exchanged one by one, each when it is ready")
-    recreate = [m for m in repo.kinds("Deployment") if m.node.str("spec", "strategy", "type") == "Recreate"]
+        return _by_manifest(
+            repo,
+            [Split("rolling update", m.path, m.line, real=True) for m in ready],
+            "Pods are exchanged one by one, each when it is ready",
+        )
+    recreate = [
+        m for m in repo.kinds("Deployment") if m.node.str("spec", "strategy", "type") == "Recreate"
+    ]
     if recreate:
-        return absent(repo, "A release stops the old version before the new one starts.", [(m.path, m.line) for m in recreate])
-    return unknown("How versions are exchanged is not shown.") if repo.stages.serving else not_applicable("Nothing here serves a model.")
+        return absent(
+            repo,
+            "A release stops the old version before the new one starts.",
+            [(m.path, m.line) for m in recreate],
+        )
+    return (
+        unknown("How versions are exchanged is not shown.")
+        if repo.stages.serving
+        else not_applicable("Nothing here serves a model.")
+    )
