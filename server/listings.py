@@ -14,7 +14,7 @@ FORMATS: Final = ("json", "markdown")
 # The ids stand here so that a list does not load the knowledge; a test holds them equal to it.
 DIMENSIONS: Final = {
     "data_management": "Data management",
-    "model_training": "Experimentation and training",
+    "model_training": "Model training and experimentation",
     "deployment": "Deployment",
     "monitoring": "Monitoring",
     "governance": "Governance",

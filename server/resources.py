@@ -46,7 +46,10 @@ class Read:
 
 def read(uri: str) -> tuple[str, str]:
     """Return media type and text of a resource.  Raises UnknownResourceError."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise _unknown(uri) from None
     form = _format(uri, parse_qs(parts.query, keep_blank_values=True))
     segments = [unquote(part) for part in f"{parts.netloc}{parts.path}".strip("/").split("/")]
     if parts.scheme != "mlops" or parts.fragment:

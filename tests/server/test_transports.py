@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -275,7 +273,7 @@ def get(url: str, path: str, method: str = "GET", **headers: str) -> tuple[int, 
         link.request(method, path, headers=headers)
         answer = link.getresponse()
         # A stream has no end: its first line is enough.
-        body = answer.fp.readline() if path == "/sse" and answer.status == 200 else answer.read()
+        body = answer.readline() if path == "/sse" and answer.status == 200 else answer.read()
         return answer.status, body
 
 
@@ -328,7 +326,7 @@ async def test_sigterm_ends_the_web_server_although_a_client_listens(start_web: 
     place = urlsplit(server.url)
     with closing(http.client.HTTPConnection(place.hostname or "", place.port, timeout=20)) as link:
         link.request("GET", "/sse")
-        assert link.getresponse().fp.readline().startswith(b"event: endpoint")
+        assert link.getresponse().readline().startswith(b"event: endpoint")
         code, stdout = await anyio.to_thread.run_sync(server.stop)
 
     assert code == 0
@@ -346,9 +344,15 @@ def test_a_named_host_is_answered(start_web: Any) -> None:
         server.stop()
 
 
-def test_the_client_configuration_starts_a_server(root: Path) -> None:
-    config = json.loads((root / "mcp.json").read_text("utf-8"))["mcpServers"]
-    command = config["mlops-advisor"]
-    assert re.search(r"mlops[-_]advisor", " ".join([command["command"], *command["args"]]))
-    assert config["mlops-advisor-http"]["url"].endswith("/mcp")
-    assert sys.version_info >= (3, 11)
+async def test_the_client_configuration_starts_a_server(root: Path) -> None:
+    servers = json.loads((root / "mcp.json").read_text("utf-8"))["mcpServers"]
+    local = servers["mlops-advisor"]
+    command = root / local["command"]
+    if not command.exists():
+        pytest.skip("mcp.json names the environment that `make` sets up, and it is not there")
+    start = StdioServerParameters(command=str(command), args=local["args"], cwd=root)
+    with anyio.fail_after(60):
+        async with Client(start) as client:
+            assert (await client.list_tools()).tools
+
+    assert servers["mlops-advisor-http"] == {"type": "http", "url": "http://127.0.0.1:8000/mcp"}

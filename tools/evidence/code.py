@@ -451,8 +451,8 @@ def _is_training(call: Call, module: PythonModule) -> bool:
             "trainer" in owner
             or "learner" in owner
             or "ultralytics" in owner
-            or "model" in owner
-            and bool(call.kwargs)
+            or ("model" in owner
+            and bool(call.kwargs))
         )
     if call.last == "backward":
         return "torch" in module.roots

@@ -289,7 +289,7 @@ class Flows:
             relevant = path in training_flows or any(
                 p in training_flows for p in self._repo.code.closure([path])
             )
-            if not relevant and len(training_flows):
+            if not relevant and training_flows:
                 continue
             for call in module.calls:
                 trigger = _call_trigger(path, call)

@@ -8,9 +8,9 @@ from typing import Final
 
 from mlops_advisor.tools.evidence.parse.python import (
     PythonModule,
+    read_lines,
     summarise,
     syntax_tree,
-    read_lines,
 )
 
 _LINE_MAGICS: Final = ("%", "!", "?")

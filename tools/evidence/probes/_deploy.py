@@ -46,6 +46,16 @@ DEPLOY_ACTIONS: Final = (
     "azurewebapp@",
     "azurecli@",
 )
+_WORKLOADS: Final = (
+    "Deployment",
+    "StatefulSet",
+    "InferenceService",
+    "SeldonDeployment",
+    "RayService",
+    "Rollout",
+    "CronJob",
+    "Canary",
+)
 PUSH_ACTIONS: Final = (
     "docker/build-push-action",
     "docker@2",
@@ -123,4 +133,30 @@ def gitops(repo: Repository) -> tuple[str, int] | None:
             ("argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")
         ):
             return m.path, m.line
+    return None
+
+
+def deployment_shown(repo: Repository) -> tuple[str, int] | None:
+    """Where the workspace shows how it is brought into production; None: that is elsewhere."""
+    for m in repo.manifests:
+        if m.kind in _WORKLOADS:
+            return m.path, m.line
+    for job, line in deploy_jobs(repo):
+        return job.path, line
+    for run in deploy_runs(repo):
+        return run.where
+    for path, block in repo.resources(
+        "aws_sagemaker_endpoint",
+        "google_vertex_ai_endpoint",
+        "google_cloud_run",
+        "aws_ecs_service",
+        "aws_lambda_function",
+        "azurerm_container_app",
+        "kubernetes_deployment",
+    ):
+        return path, block.line
+    for file in repo.yaml_files(
+        holding=("AWS::SageMaker::Endpoint", "OnlineDeployment", "AWS::Serverless::Function")
+    ):
+        return file.path, 1
     return None

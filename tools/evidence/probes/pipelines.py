@@ -11,7 +11,6 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
-    contrary,
     from_code,
     not_applicable,
     present,

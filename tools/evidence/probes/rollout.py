@@ -20,7 +20,11 @@ from mlops_advisor.tools.evidence.probes._base import (
     spots,
     unknown,
 )
-from mlops_advisor.tools.evidence.probes._deploy import applied, deploy_runs, gitops
+from mlops_advisor.tools.evidence.probes._deploy import (
+    applied,
+    deploy_runs,
+    gitops,
+)
 from mlops_advisor.tools.evidence.repository import Repository
 
 _ALL: Final = 100
@@ -193,8 +197,8 @@ def _cloud(repo: Repository) -> list[Split]:
                 "TrafficRoutingConfiguration",
             ):
                 if (
-                    key == "ProductionVariants"
-                    and len(node.list()) > 1
+                    (key == "ProductionVariants"
+                    and len(node.list()) > 1)
                     or key == "ShadowProductionVariants"
                 ):
                     found.append(Split("SageMaker variants", file.path, node.key_line, real=True))
@@ -233,9 +237,7 @@ def _code_splits(repo: Repository) -> list[Spot]:
             or keys.get("traffic_split") is not None
             or "ShadowProductionVariants" in keys
             or "DeploymentConfig" in keys
-        ):
-            found += spots([hit])
-        elif isinstance(variants, tuple) and len(variants) > 1:
+        ) or (isinstance(variants, tuple) and len(variants) > 1):
             found += spots([hit])
     return found
 
@@ -340,7 +342,7 @@ def _missing_templates(repo: Repository) -> str:
     have = {m.name for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate")}
     for m in repo.kinds("Rollout"):
         for key, node in m.node.walk():
-            if key == "templateName" and node.text and node.text not in have and "x" != node.text:
+            if key == "templateName" and node.text and node.text not in have and node.text != "x":
                 return node.text
     return ""
 

@@ -22,7 +22,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     spots,
     unknown,
 )
-from mlops_advisor.tools.evidence.probes._deploy import deploy_runs, gitops
+from mlops_advisor.tools.evidence.probes._deploy import deploy_runs, deployment_shown, gitops
 from mlops_advisor.tools.evidence.repository import Repository
 
 _LOGGERS: Final = (
@@ -505,8 +505,10 @@ def alerts(repo: Repository) -> Verdict:
         return present(
             repo, C, "A recipient of alerts is set up; no alert rule is here.", receivers
         )
-    if repo.stages.scoring is not None:
+    if repo.stages.scoring is not None and deployment_shown(repo) is not None:
         return absent(repo, "A model is used here, and no alert is defined.", [repo.stages.scoring])
+    if repo.stages.scoring is not None:
+        return unknown("A model is used here; where it runs, and who is alerted, is not shown.")
     return not_applicable("Nothing here serves a model or scores with one.")
 
 

@@ -121,8 +121,8 @@ def model_registry(repo: Repository) -> Verdict:
         h
         for h in repo.code.calls("mlflow.")
         if h.call.kwargs.get("registered_model_name") not in (None, "")
-        or h.call.name.endswith(".log_model")
-        and h.call.kwargs.get("registered_model_name")
+        or (h.call.name.endswith(".log_model")
+        and h.call.kwargs.get("registered_model_name"))
     ]
     bento = [h for h in repo.code.calls("bentoml.") if h.call.last in ("save_model", "save")]
     verdict = stronger(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops_advisor.tools.evidence.probes._base import C, W, Verdict, present, probe, unknown
+from mlops_advisor.tools.evidence.probes._base import C, Verdict, W, present, probe, unknown
 from mlops_advisor.tools.evidence.repository import Repository
 
 

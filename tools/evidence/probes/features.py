@@ -1,0 +1,272 @@
+"""Features: the same in training and serving, defined once, joined as of the right time."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Spot,
+    Verdict,
+    W,
+    absent,
+    from_code,
+    not_applicable,
+    present,
+    probe,
+    spots,
+    unknown,
+)
+from mlops_advisor.tools.evidence.probes._tests import runner_strength
+from mlops_advisor.tools.evidence.repository import Repository
+
+_FEATURE_WORDS: Final = (
+    "feature",
+    "preprocess",
+    "transform",
+    "encode",
+    "clean",
+    "impute",
+    "normaliz",
+    "prepare",
+    "tokeniz",
+    "engineer",
+    "vectoriz",
+)
+_OFFLINE: Final = (
+    "*.get_historical_features",
+    "*.get_offline_features",
+    "*.create_training_set",
+    "*.create_training_dataset",
+)
+_ONLINE: Final = (
+    "*.get_online_features",
+    "*.get_feature_vector",
+    "*.get_feature_vectors",
+    "*.score_batch",
+    "*.get_record",
+)
+_DEFINES: Final = (
+    "feast.FeatureView",
+    "feast.Entity",
+    "feast.on_demand_feature_view",
+    "feast.FeatureService",
+    "tecton.",
+    "hopsworks.",
+    "hsfs.",
+    "sagemaker.feature_store.feature_group.FeatureGroup",
+    "databricks.feature_engineering.",
+    "databricks.feature_store.",
+    "google.cloud.aiplatform.Featurestore",
+    "featureform.",
+    "*.create_feature_group",
+    "*.get_or_create_feature_group",
+    "vertexai.resources.preview.feature_store.",
+)
+_PIPES: Final = (
+    "sklearn.pipeline.Pipeline",
+    "sklearn.pipeline.make_pipeline",
+    "sklearn.compose.ColumnTransformer",
+    "imblearn.pipeline.Pipeline",
+    "pyspark.ml.Pipeline",
+    "tensorflow_transform.",
+    "keras.layers.Normalization",
+    "tensorflow.keras.layers.Normalization",
+    "tensorflow.keras.layers.StringLookup",
+)
+_SAVES: Final = ("dump", "log_model", "save_model", "save", "register_model")
+
+
+@probe(
+    "parity",
+    practice="train_serve_parity",
+    searched="modules and functions used by both training and scoring code, stored preprocessing pipelines, feature store reads on both sides",
+)
+def parity(repo: Repository) -> Verdict:
+    """Does the same code or store compute features in training and serving?"""
+    code = repo.code
+    scoring = frozenset(code.serving) | frozenset(code.batch)
+    scoring_all = code.closure(scoring)
+    offline, online = code.calls(*_OFFLINE), code.calls(*_ONLINE)
+    if offline and online:
+        return present(
+            repo,
+            W,
+            "Training and serving read features from the same store.",
+            spots([*offline[:2], *online[:2]]),
+        )
+    if not scoring or not code.training_scripts:
+        if repo.stages.scoring is None and repo.stages.training is None:
+            return not_applicable("Nothing here trains or uses a model.")
+        return unknown("Training code and scoring code are not both here.")
+    shared = [p for p in sorted(code.training_code & scoring_all) if p in code.feature_code]
+    both = [(p, n, line) for p in shared for n, line in _used_on_both_sides(repo, p)]
+    if both:
+        tests = [
+            p
+            for p, m in code.tests.items()
+            if any(
+                "parity" in f.last
+                or "skew" in f.last
+                or "same_features" in f.last
+                or "consisten" in f.last
+                for f in m.functions
+            )
+        ]
+        strength, how = runner_strength(repo, tests) if tests else (W, "")
+        path, name, line = both[0]
+        tail = f"; a test on equality: {how}" if tests and strength == E else ""
+        return present(
+            repo,
+            E if tail else W,
+            f"Training and scoring both call `{name}`{tail}.",
+            [(path, line), *[(p, ln) for p, _, ln in both[1:]]],
+        )
+    pipes = [
+        h
+        for h in code.calls(*_PIPES)
+        if h.module.path in code.training_code
+        and any(
+            c.last in _SAVES
+            for p in (h.module.path, *code.importers.get(h.module.path, ()))
+            for c in code.modules[p].calls
+        )
+    ]
+    if pipes:
+        return present(
+            repo,
+            W,
+            "Preprocessing is stored inside the model, so serving runs the same.",
+            spots(pipes),
+        )
+    if shared:
+        return present(
+            repo,
+            C,
+            "Training and scoring import the same feature module, but no function is called by both.",
+            [(p, code.feature_code[p]) for p in shared],
+        )
+    own = [
+        (p, c.line)
+        for p in sorted(scoring)
+        for c in code.modules[p].calls
+        if c.last
+        in (
+            "get_dummies",
+            "fillna",
+            "map",
+            "apply",
+            "fit_transform",
+            "transform",
+            "astype",
+            "merge",
+            "replace",
+            "drop",
+        )
+    ]
+    if own:
+        return absent(
+            repo, "Scoring code prepares its inputs by itself, not with the code of training.", own
+        )
+    return unknown("No preparation of inputs was recognised in scoring code.")
+
+
+def _used_on_both_sides(repo: Repository, path: str) -> list[tuple[str, int]]:
+    """Functions of a module that some training module and some scoring module call."""
+    code = repo.code
+    train = {p for p in code.training_code if p not in code.serving and p != path}
+    score = set(code.closure(code.serving)) | set(code.closure(code.batch))
+    train_names = {
+        c.last for p in train - score | set(code.training_scripts) for c in code.modules[p].calls
+    }
+    score_names = {
+        c.last for p in score - set(code.training_scripts) - {path} for c in code.modules[p].calls
+    }
+    module = code.modules[path]
+    wanted = [
+        f
+        for f in module.functions
+        if f.last in train_names
+        and f.last in score_names
+        and (
+            any(w in f.last.lower() for w in _FEATURE_WORDS)
+            or any(w in path.lower() for w in _FEATURE_WORDS)
+        )
+    ]
+    if wanted:
+        return [(f.last, f.line) for f in wanted]
+    classes = [c for c in module.classes if c.name in train_names and c.name in score_names]
+    return [(c.name, c.line) for c in classes]
+
+
+@probe(
+    "feature_store",
+    practice="feature_catalogue",
+    searched="definitions and reads of Feast, Tecton, Hopsworks, SageMaker, Databricks and Vertex feature stores",
+)
+def feature_store(repo: Repository) -> Verdict:
+    """Are features defined once and reused?"""
+    code = repo.code
+    reads = spots(code.calls(*_OFFLINE, *_ONLINE))
+    defines = spots(code.calls(*_DEFINES))
+    defines += [
+        Spot(p, f.line)
+        for p, m in code.product.items()
+        for f in m.functions
+        if any(d.startswith(("tecton.", "feast.", "chalk.")) for d in f.decorators)
+    ]
+    defines += [Spot(p, 1) for p in repo.named("feature_store.yaml")]
+    if reads:
+        verdict = from_code(repo, "Features are read from a feature store", reads)
+        if verdict is not None and defines:
+            return Verdict(
+                verdict.outcome,
+                verdict.detail,
+                verdict.strength,
+                (*verdict.places[:3], repo.place(defines[0].path, defines[0].line)),
+            )
+        if verdict is not None:
+            return verdict
+    if defines:
+        return present(
+            repo, C, "Features are defined in a store; nothing found reads them.", defines
+        )
+    if repo.stages.training is not None:
+        return absent(
+            repo,
+            "Training is here, and its features are defined in no catalogue.",
+            [repo.stages.training],
+        )
+    return not_applicable("Nothing here trains a model.")
+
+
+@probe(
+    "as_of_joins",
+    practice="point_in_time_correctness",
+    searched="historical reads of feature stores, as-of joins in Python and SQL",
+)
+def as_of_joins(repo: Repository) -> Verdict:
+    """Do training joins use only values known at prediction time?"""
+    found = spots(
+        repo.code.calls(
+            "*.get_historical_features", "pandas.merge_asof", "*.join_asof", "*.merge_asof"
+        )
+    )
+    verdict = from_code(repo, "Training joins are made as of the time of prediction", found)
+    if verdict is not None:
+        return verdict
+    for path in repo.ending(".sql"):
+        text = repo.text(path)
+        if "ASOF JOIN" in text.upper():
+            return present(
+                repo,
+                C,
+                "An as-of join is written in SQL; nothing found runs it.",
+                [(path, text.upper().count("\n", 0, text.upper().find("ASOF JOIN")) + 1)],
+            )
+    return (
+        unknown("Files do not tell whether joins leak the future.")
+        if repo.stages.training
+        else not_applicable("Nothing here trains a model.")
+    )

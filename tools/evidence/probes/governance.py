@@ -1,0 +1,390 @@
+"""Owners, cards, approvals, definitions, access."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from mlops_advisor.tools.evidence.parse.markdown import Document
+from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
+    Verdict,
+    W,
+    absent,
+    from_code,
+    not_applicable,
+    present,
+    probe,
+    spots,
+    unknown,
+)
+from mlops_advisor.tools.evidence.probes._deploy import deploy_jobs
+from mlops_advisor.tools.evidence.repository import Repository
+
+_CARD: Final = re.compile(r"model[ _-]?card|modelcard")
+_CARD_PARTS: Final = (
+    "intended use",
+    "limitation",
+    "training data",
+    "metric",
+    "evaluation",
+    "performance",
+    "ethical",
+    "caveat",
+    "out-of-scope",
+    "out of scope",
+    "bias",
+)
+_APPROVAL_ACTIONS: Final = (
+    "trstringer/manual-approval",
+    "approval",
+    "manualvalidation@",
+    "lehtihet/manual-approval",
+)
+_EMPTY_OWNERS: Final = (
+    "",
+    "airflow",
+    "todo",
+    "tbd",
+    "unknown",
+    "none",
+    "owner",
+    "your-team",
+    "team-name",
+    "x",
+)
+_PLACEHOLDER: Final = re.compile(
+    r"\b(?:todo|tbd|lorem ipsum|fill in|more information needed)\b|<[a-z][^>\n]{2,60}>|\[(?:insert|your)[^\]\n]{0,60}\]",
+    re.IGNORECASE,
+)
+_MIN_PARTS: Final = 2
+
+
+@probe(
+    "owner",
+    practice="model_owner",
+    searched="CODEOWNERS, owner fields in model cards, manifests, catalogue files and pipelines",
+)
+def owner(repo: Repository) -> Verdict:
+    """Does every model have a named owner?"""
+    fields: list[tuple[str, int]] = []
+    for file in repo.yaml_files(holding=("owner:", "owners:")):
+        if "/.github/" in f"/{file.path}":
+            continue
+        for doc in file.docs:
+            fields += [
+                (file.path, n.key_line)
+                for _, n in doc.find("owner", "owners", "model_owner")
+                if n.text.lower() not in _EMPTY_OWNERS or n.items
+            ]
+    for doc in repo.documents:
+        if _CARD.search(doc.path.lower()):
+            fields += [
+                (doc.path, s.line)
+                for s in doc.sentences
+                if re.match(
+                    r"[\W_]{0,6}(?:model )?(?:owner|owned by|maintainer|contact)s?\W",
+                    s.text.lower(),
+                )
+                and len(s.text) > 12
+            ][:1]
+    for path, module in repo.code.product.items():
+        for name, (value, line) in module.constants.items():
+            if (
+                name.endswith((".owner", "OWNER"))
+                and isinstance(value, str)
+                and value.lower() not in _EMPTY_OWNERS
+            ):
+                fields.append((path, line))
+        fields += [
+            (path, c.line)
+            for c in module.calls
+            if isinstance(v := c.kwargs.get("owner"), str) and v.lower() not in _EMPTY_OWNERS
+        ][:1]
+    owners = _code_owners(repo)
+    if fields and repo.stages.ml:
+        return present(
+            repo, W, "A model, pipeline or feature names its owner.", fields + owners[:1]
+        )
+    if owners:
+        return present(
+            repo, C, "CODEOWNERS names who answers for the code; no model names its owner.", owners
+        )
+    if repo.stages.ml:
+        return unknown("No owner is named here; he may be named elsewhere.")
+    return not_applicable("No model is here.")
+
+
+def _code_owners(repo: Repository) -> list[tuple[str, int]]:
+    found = []
+    for path in repo.named("codeowners"):
+        for i, line in enumerate(repo.lines(path), 1):
+            if "@" in line and not line.lstrip().startswith("#"):
+                found.append((path, i))
+                break
+    return found
+
+
+@probe(
+    "cards",
+    practice="model_cards",
+    searched="model card documents and their sections, calls that write cards in training code",
+)
+def cards(repo: Repository) -> Verdict:
+    """Does each release have a model card?"""
+    code = repo.code
+    makers = spots(
+        code.calls(
+            "model_card_toolkit.",
+            "huggingface_hub.ModelCard",
+            "huggingface_hub.ModelCard.from_template",
+            "huggingface_hub.EvalResult",
+            "skops.card.",
+            "sagemaker.model_card.",
+            "*.create_model_card",
+            "*.generate_model_card",
+            "*.write_model_card",
+            "*.render_model_card",
+            "*.push_model_card",
+        )
+    )
+    verdict = from_code(repo, "A model card is written by code", makers)
+    if verdict is not None and verdict.strength is not None and verdict.strength > C:
+        return verdict
+    found = [
+        d
+        for d in repo.documents
+        if _CARD.search(d.path.lower()) and "template" not in d.path.lower()
+    ]
+    found += [
+        d
+        for d in repo.documents
+        if d not in found and any(_CARD.search(t) for _, _, t in d.headings)
+    ]
+    full = [d for d in found if _parts(d) >= _MIN_PARTS and not _hollow(repo, d)]
+    if full:
+        return present(
+            repo,
+            C,
+            "A model card is written; nothing shows that it is made at each release.",
+            [(d.path, _card_line(d)) for d in full],
+        )
+    if verdict is not None:
+        return verdict
+    if found:
+        return present(
+            repo,
+            C,
+            "A model card exists, but most of it is empty or placeholder.",
+            [(d.path, _card_line(d)) for d in found],
+        )
+    if repo.stages.training is not None:
+        return absent(repo, "Training is here, and no model card.", [repo.stages.training])
+    return not_applicable("Nothing here trains a model.")
+
+
+def _parts(doc: Document) -> int:
+    titles = " ".join(t for _, _, t in doc.headings)
+    return sum(p in titles for p in _CARD_PARTS)
+
+
+def _hollow(repo: Repository, doc: Document) -> bool:
+    text = repo.text(doc.path)
+    return len(doc.sentences) < _MIN_PARTS or len(_PLACEHOLDER.findall(text[:50_000])) * 3 > len(
+        doc.sentences
+    )
+
+
+def _card_line(doc: Document) -> int:
+    return next((line for line, _, title in doc.headings if _CARD.search(title)), 1)
+
+
+@probe(
+    "approval",
+    practice="release_approval",
+    searched="manual steps before production in CI, approval states of registries, protected environments as code",
+)
+def approval(repo: Repository) -> Verdict:
+    """Does a release need a recorded approval?"""
+    found: list[tuple[str, int]] = []
+    for job in repo.jobs:
+        if job.disabled:
+            continue
+        deploys = (
+            any(j is job for j, _ in deploy_jobs(repo))
+            or "prod" in f"{job.environment} {job.name}".lower()
+        )
+        if job.manual and deploys and not job.soft:
+            found.append((job.path, job.line))
+        for step in job.steps:
+            if not step.disabled and step.uses.lower().startswith(_APPROVAL_ACTIONS):
+                found.append((job.path, step.line))
+        if job.condition == "input":
+            found.append((job.path, job.line))
+    found += [
+        (p, line)
+        for p, b in repo.resources("github_repository_environment")
+        if (line := b.has("reviewers"))
+    ]
+    found += [
+        (m.path, n.line)
+        for m in repo.kinds("Workflow", "WorkflowTemplate")
+        for k, n in m.node.find("suspend")
+        if n.map is not None
+    ]
+    if found:
+        return present(repo, E, "A release waits for a person's approval.", found)
+    pending = [
+        h
+        for h in repo.code.calls(
+            "sagemaker.", "*.register", "*.create_model_package", "*.update_model_package"
+        )
+        if "PendingManualApproval" in h.call.kwargs.values()
+        or "approval_status" in h.call.kwargs
+        or "ModelApprovalStatus" in h.call.kwargs
+    ]
+    verdict = from_code(repo, "A registered model waits for approval", spots(pending))
+    if verdict is not None:
+        return verdict
+    text_hits = [
+        (p, repo.text(p).count("\n", 0, repo.text(p).find("PendingManualApproval")) + 1)
+        for p in repo.ending(".py", ".yml", ".yaml", ".json")
+        if "PendingManualApproval" in repo.text(p)
+    ]
+    if text_hits:
+        return present(repo, W, "A registered model waits for approval.", text_hits)
+    protected = [
+        (j.path, j.environment_line)
+        for j in repo.jobs
+        if j.environment and "prod" in j.environment.lower()
+    ]
+    if protected:
+        return present(
+            repo,
+            C,
+            "Production is a named environment; whether it asks for approval is not in the files.",
+            protected,
+        )
+    automatic = [(j.path, line) for j, line in deploy_jobs(repo) if j.automatic]
+    if automatic and repo.stages.scoring is not None:
+        return absent(repo, "CI deploys here, and no step waits for an approval.", automatic)
+    return (
+        unknown("Files do not tell who approves a release.")
+        if repo.stages.ml
+        else not_applicable("No model is here.")
+    )
+
+
+@probe(
+    "data_notes",
+    practice="data_definitions",
+    searched="data dictionaries, data sheets, described columns of dbt, Feast and Great Expectations",
+)
+def data_notes(repo: Repository) -> Verdict:
+    """Are sources, meaning and permitted use of training data documented?"""
+    for doc in repo.documents:
+        low = doc.path.lower()
+        named = any(
+            w in low
+            for w in (
+                "data_dictionary",
+                "data-dictionary",
+                "datasheet",
+                "data_sheet",
+                "data-sheet",
+                "data_card",
+                "datacard",
+                "data-card",
+            )
+        )
+        headed = [
+            line
+            for line, _, t in doc.headings
+            if re.search(
+                r"data dictionary|data ?sheet|data card|dataset description|data description|about the data|data sources?$|^data$|^dataset$",
+                t,
+            )
+        ]
+        if (named or headed) and (
+            named or len([s for s in doc.sentences if s.line > headed[0]]) > _MIN_PARTS
+        ):
+            return present(
+                repo, C, "A document describes the data.", [(doc.path, headed[0] if headed else 1)]
+            )
+    described = [
+        (f.path, n.key_line)
+        for f in repo.yaml_files(holding=("description:",), named=("schema.yml", "sources.yml"))
+        for d in f.docs
+        for m in [*d.list("models"), *d.list("sources")]
+        for _, n in m.find("columns")
+        if any(c.str("description") for c in n.list())
+    ]
+    if described:
+        return present(repo, W, "Columns are described beside the code that makes them.", described)
+    if repo.stages.training is not None:
+        return absent(
+            repo, "Training is here, and its data is described nowhere.", [repo.stages.training]
+        )
+    return not_applicable("Nothing here trains a model.")
+
+
+@probe(
+    "purpose",
+    practice="purpose_documented",
+    searched="model cards and documents with sections on intended use and limits",
+)
+def purpose(repo: Repository) -> Verdict:
+    """Are purpose, users and limits of the model written down?"""
+    for doc in repo.documents:
+        for line, _, title in doc.headings:
+            if re.search(
+                r"intended use|purpose|use case|problem statement|business (?:problem|goal|objective)|out[- ]of[- ]scope|limitations?",
+                title,
+            ):
+                body = [s for s in doc.sentences if s.headings and s.headings[-1] == title]
+                if body and not _PLACEHOLDER.search(body[0].text):
+                    return present(
+                        repo, C, "A document states the purpose or the limits.", [(doc.path, line)]
+                    )
+    if repo.stages.ml:
+        return unknown("No document here states purpose and limits.")
+    return not_applicable("No model is here.")
+
+
+@probe(
+    "access", practice="access_control", searched="roles and bindings in Kubernetes and Terraform"
+)
+def access(repo: Repository) -> Verdict:
+    """Is access to data, models and production given by role?"""
+    found = [
+        (m.path, m.line)
+        for m in repo.kinds(
+            "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "AuthorizationPolicy"
+        )
+    ]
+    blocks = repo.resources(
+        "aws_iam_role",
+        "aws_iam_policy",
+        "google_project_iam",
+        "google_service_account",
+        "azurerm_role_assignment",
+        "google_storage_bucket_iam",
+        "databricks_permissions",
+        "databricks_grants",
+    )
+    broad = [
+        (p, b.line)
+        for p, b in blocks
+        if re.search(
+            r'"(?:actions?|resources?)"?\s{0,4}[:=]\s{0,4}\[?\s{0,4}"\*"', b.text(), re.IGNORECASE
+        )
+        or "roles/owner" in b.text()
+        or "AdministratorAccess" in b.text()
+    ]
+    if broad:
+        return present(repo, C, "Access is given by role, but some roles may do everything.", broad)
+    found += [(p, b.line) for p, b in blocks]
+    if found:
+        return present(repo, W, "Access is given by roles that are written as code.", found)
+    return unknown("Access rules are not in the files.")
