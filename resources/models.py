@@ -166,6 +166,14 @@ class FrequencyPoints(Data):
     points: tuple[int, int, int, int, int]
 
 
+class Carry(Data):
+    """What the other dimensions lend: their net points per level, divided, within +-`most`."""
+
+    divisor: int = Field(ge=1)
+    most: int = Field(ge=0)
+    basis: Line
+
+
 class HandoffRule(Data):
     """When work goes to another agent."""
 
@@ -186,6 +194,7 @@ class RubricFile(Data):
     dimensions: tuple[DimensionInfo, ...] = Field(min_length=6, max_length=6)
     points: PointTable
     points_basis: Line
+    carry: Carry
     caps: tuple[Cap, ...]
     release_frequency: tuple[FrequencyPoints, ...] = Field(min_length=2)
     handoffs: tuple[HandoffRule, ...]

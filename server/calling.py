@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from mlops_advisor.server import calls, logs, registry, serving
-from mlops_advisor.server.settings import default_roots
+from mlops_advisor.server import calls, logs, registry
+from mlops_advisor.server.settings import default_roots, named_roots
 from mlops_advisor.tools.common.errors import (
     AdvisorError,
     DataInvalidError,
@@ -27,7 +27,7 @@ def run(args: argparse.Namespace) -> int:
     """Print the structured result on stdout, or a JSON error on stderr; return the exit code."""
     logs.configure(logging.WARNING)
     try:
-        given = serving.roots(args.root) or default_roots()
+        given = named_roots(args.root) or default_roots()
     except ValueError as error:
         return _fail(_INVALID, str(error), (Problem("--root", "name an existing folder"),))
     try:

@@ -122,11 +122,14 @@ def _topic(topic: str) -> str:
     known = loaders.bundled()
     name = topic.casefold().replace(" ", "_").replace("-", "_")
     name = ALIASES.get(name, name)
+    entries = (*known.principles.lifecycle, *known.principles.principles)
+    found = [
+        "\n".join(pages.principle_lines(known, entry)) for entry in entries if entry.id == name
+    ]
     if name in known.dimensions:
-        return pages.dimension_markdown(known, name)
-    for entry in (*known.principles.lifecycle, *known.principles.principles):
-        if entry.id == name:
-            return "\n".join(pages.principle_lines(known, entry)) + "\n"
+        found.append(pages.dimension_markdown(known, name))
+    if found:
+        return "\n\n".join(found) + "\n"
     known_topics = topics()
     close = calls.nearest(name[:100], known_topics, count=3) or list(known_topics)
     raise MCPError(INVALID_PARAMS, f"Unknown topic: {topic[:60]}; nearest: {', '.join(close)}")

@@ -69,13 +69,13 @@ def _page(uri: str, segments: list[str]) -> tuple[Callable[[], dict[str, Any]], 
             return partial(pages.principles, known), partial(pages.principles_markdown, known)
         case ["rubric", name]:
             name = ALIASES.get(name, name)
-            _must_be_known(name, known.dimensions, "dimension")
+            _must_be_known(name, (*known.dimensions, *ALIASES), "dimension")
             return (
                 partial(pages.dimension, known, name),
                 partial(pages.dimension_markdown, known, name),
             )
         case ["practices", name]:
-            _must_be_known(name, known.practices, "practice")
+            _must_be_known(name, tuple(known.practices), "practice")
             return (
                 partial(pages.practice, known, name, probes_by_practice()),
                 partial(pages.practice_markdown, known, name, probes_by_practice()),
@@ -93,10 +93,10 @@ def _format(uri: str, query: Mapping[str, list[str]]) -> str:
     return form
 
 
-def _must_be_known(name: str, known: Mapping[str, object], kind: str) -> None:
+def _must_be_known(name: str, known: tuple[str, ...], kind: str) -> None:
     if name not in known:
-        close = calls.nearest(name[:_SHOWN], (*known, *ALIASES), count=3)
-        hint = f"; nearest: {', '.join(close)}" if close else f"; e.g. {', '.join([*known][:6])}"
+        close = calls.nearest(name[:_SHOWN], known, count=3)
+        hint = f"; nearest: {', '.join(close)}" if close else f"; e.g. {', '.join(known[:6])}"
         raise UnknownResourceError(f"Unknown {kind}: {name[:60]}{hint}")
 
 

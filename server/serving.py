@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from importlib import import_module
-from pathlib import Path
 
 from mlops_advisor.server import logs
 from mlops_advisor.server.app import build_server
-from mlops_advisor.server.settings import Settings, default_roots
+from mlops_advisor.server.settings import Settings, default_roots, named_roots
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve until the client leaves or a signal comes; return the exit code."""
     logs.configure(logging.INFO)
     try:
-        given = roots(args.root)
+        given = named_roots(args.root)
     except ValueError as error:
         sys.stderr.write(f"mlops-advisor: {error}\n")
         return 2
@@ -33,11 +31,3 @@ def run(args: argparse.Namespace) -> int:
     module = import_module(f"{__package__}.{_TRANSPORTS[args.transport]}")
     code: int = module.serve(server, args)
     return code
-
-
-def roots(given: list[Path]) -> tuple[Path, ...]:
-    """Return the folders, resolved.  Raises ValueError for one that is not there."""
-    for path in given:
-        if not path.is_dir():
-            raise ValueError(f"--root {path}: there is no such folder")
-    return tuple(Path(os.path.realpath(path)) for path in given)

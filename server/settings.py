@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -46,3 +47,11 @@ def default_roots() -> tuple[Path, ...]:
     if here == home or here in home.parents or here.parent == here:
         return ()
     return (here,)
+
+
+def named_roots(given: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the folders, resolved.  Raises ValueError for one that is not there."""
+    for path in given:
+        if not path.is_dir():
+            raise ValueError(f"--root {path}: there is no such folder")
+    return tuple(Path(os.path.realpath(path)) for path in given)

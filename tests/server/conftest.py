@@ -109,7 +109,7 @@ def _run(hooks: Hooks) -> Callable[[StandInInput, RunContext], StandInResult]:
                     context.progress(done + 1, 100, f"step {done + 1}")
             case _:
                 pass
-        heard = {item.practice: item.answer for item in request.responses}
+        heard: dict[str, str] = {item.practice: item.answer for item in request.responses}
         return StandInResult(
             confidence=min(1.0, len(heard) / 10),
             heard=heard,

@@ -75,7 +75,8 @@ async def test_every_bad_field_is_named_and_no_input_is_echoed(build: Any, text_
 
 
 async def test_a_long_unknown_name_is_cut(build: Any, text_of: Any) -> None:
-    result = await call(build(), "auto", **{"n" * 5000: 1})
+    long: dict[str, Any] = {"n" * 5000: 1}
+    result = await call(build(), "auto", **long)
 
     assert len(text_of(result)) < 400
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import anyio
@@ -49,7 +50,7 @@ def everything(_round: int, practices: list[str]) -> ElicitResult:
     return ElicitResult(action="accept", content=dict.fromkeys(practices, "by_hand"))
 
 
-async def call(server: Any, mode: str, person: Person | None, **arguments: Any) -> Any:
+async def call(server: Any, mode: str, person: Any, **arguments: Any) -> Any:
     with anyio.fail_after(10):
         async with Client(server, mode=mode, elicitation_callback=person) as client:
             return await client.call_tool("stand_in", arguments)
@@ -184,12 +185,12 @@ async def test_a_client_that_fails_to_ask_gets_the_result_all_the_same(
 
 
 async def test_a_call_repeated_without_the_reply_gets_the_result(build: Any) -> None:
+    person: Any = Person(everything)
     with anyio.fail_after(10):
-        async with Client(build(), elicitation_callback=Person(everything)) as client:
-            first = await client.session.call_tool("stand_in", {}, allow_input_required=True)
-            again = await client.session.call_tool(
-                "stand_in", {}, request_state=first.request_state, allow_input_required=True
-            )
+        async with Client(build(), elicitation_callback=person) as client:
+            ask: Any = partial(client.session.call_tool, "stand_in", {}, allow_input_required=True)
+            first = await ask()
+            again = await ask(request_state=first.request_state)
 
     assert first.result_type == "input_required"
     assert len(again.structured_content["questions"]) == 12
@@ -197,8 +198,9 @@ async def test_a_call_repeated_without_the_reply_gets_the_result(build: Any) -> 
 
 async def test_a_forged_state_is_refused(build: Any) -> None:
     forged = json.dumps([0, [], ["practice_1"], {"practice_1": "automated"}])
+    person: Any = Person(everything)
     with anyio.fail_after(10):
-        async with Client(build(), elicitation_callback=Person(everything)) as client:
+        async with Client(build(), elicitation_callback=person) as client:
             with pytest.raises(MCPError) as caught:
                 await client.session.call_tool("stand_in", {}, request_state=forged)
 

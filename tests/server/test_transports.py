@@ -114,7 +114,7 @@ async def test_an_empty_call_interviews_where_it_can(
 
     async def person(_context: Any, params: Any) -> ElicitResult:
         asked.extend(params.requested_schema["properties"])
-        content = dict.fromkeys(params.requested_schema["properties"], "automated")
+        content: Any = dict.fromkeys(params.requested_schema["properties"], "automated")
         return ElicitResult(action="accept", content=content)
 
     with anyio.fail_after(60):
@@ -302,7 +302,7 @@ async def test_over_http_no_folder_is_read_unless_named(start_web: Any) -> None:
     try:
         with anyio.fail_after(60):
             async with Client(f"{server.url}/mcp") as client:
-                result = await client.call_tool("assess_maturity", {"workspace": "."})
+                result: Any = await client.call_tool("assess_maturity", {"workspace": "."})
     finally:
         server.stop()
 

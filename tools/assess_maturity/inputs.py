@@ -92,7 +92,7 @@ def read(request: AssessMaturityInput, context: RunContext, matcher: Matcher) ->
 def _with_files(found: Read, request: AssessMaturityInput, context: RunContext) -> Read:
     # Parsers are imported on first use, so that a server without workspaces stays light.
     from mlops_advisor.tools.evidence.collect import collect, collect_inline  # noqa: PLC0415
-    from mlops_advisor.tools.evidence.probes import probe_all  # noqa: PLC0415
+    from mlops_advisor.tools.evidence.run import probe_all  # noqa: PLC0415
 
     if request.workspace is not None:
         workspace = collect(request.workspace, context.roots, expired=context.expired)
@@ -110,7 +110,7 @@ def _with_files(found: Read, request: AssessMaturityInput, context: RunContext) 
         inventory=Inventory(
             files_read=inventory.files_read,
             bytes_read=inventory.bytes_read,
-            languages=inventory.languages,
+            languages=tuple(f"{name} ({count} files)" for name, count in inventory.languages),
             frameworks=inventory.frameworks,
             skipped=skipped,
         ),

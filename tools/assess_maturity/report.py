@@ -117,7 +117,7 @@ def assumptions(case: Case, aim: Aim) -> tuple[Assumption, ...]:
 def not_assessed(case: Case) -> tuple[str, ...]:
     """Return what was not looked at, dimensions nobody spoke of first."""
     silent = [
-        f"{d}: nothing is known; its score is the rubric's starting point"
+        f"{d}: nothing is known; its score is a guess from the rubric's start and the rest"
         for d in case.standings
         if case.coverage[d] == 0.0
     ]

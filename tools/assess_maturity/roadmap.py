@@ -11,10 +11,13 @@ from mlops_advisor.tools.assess_maturity.models import Phase, RoadmapItem
 from mlops_advisor.tools.assess_maturity.scoring import (
     LEVELS,
     Known,
-    Points,
+    Net,
     Rubric,
+    Step,
+    carried,
     expected,
     shifted,
+    total_of,
 )
 from mlops_advisor.tools.common.models import EffortDays
 
@@ -40,7 +43,10 @@ class _Simulation:
     def __init__(self, case: Case) -> None:
         self._rubric = case.rubric
         self._known = case.known
-        self._points = {d: s.points for d, s in case.standings.items()}
+        self._base = {d: s.base for d, s in case.standings.items()}
+        self._nets = {d: s.net for d, s in case.standings.items()}
+        self._total = total_of(self._nets.values())
+        self._carry = {d: s.carry for d, s in case.standings.items()}
         self._caps = {d: s.cap for d, s in case.standings.items()}
         self._scores = {d: s.score for d, s in case.standings.items()}
 
@@ -54,27 +60,46 @@ class _Simulation:
         before = self.overall
         touched: set[str] = set()
         for practice in practices:
-            dimension = self._rubric.dimension_of[practice]
-            self._points[dimension] = self._after(dimension, practice)
-            touched.add(dimension)
+            touched.add(self._apply(practice))
             for capped, cap in self._caps.items():
                 if cap is not None and cap.needs == practice:
                     self._caps[capped] = None
                     touched.add(capped)
-        for changed in touched:
-            self._scores[changed] = self._score(changed, self._points[changed])
+        for dimension in self._scores:
+            carry = self._rubric.carry(self._total, self._nets[dimension])
+            if dimension in touched or carry != self._carry[dimension]:
+                self._carry[dimension] = carry
+                cap = self._caps[dimension]
+                points = carried(self._base[dimension], carry)
+                odds = self._rubric.odds(points, cap.below if cap else LEVELS)
+                self._scores[dimension] = expected(odds)
         return max(0.0, self.overall - before)
 
-    def _after(self, dimension: str, practice: str) -> Points:
-        known = self._known.get(practice)
-        points = self._points[dimension]
-        if known is not None:
-            points = shifted(points, self._rubric.step(practice, known), -1)
-        return shifted(points, self._rubric.step(practice, _DONE), 1)
+    def _apply(self, practice: str) -> str:
+        dimension = self._rubric.dimension_of[practice]
+        done, known = self._rubric.step(practice, _DONE), self._known.get(practice)
+        now = self._rubric.step(practice, known) if known is not None else None
+        base = shifted(shifted(self._base[dimension], now, -1), done, 1)
+        self._base[dimension] = base
+        won = (done.points if done else 0) - _for(now)
+        level = self._rubric.practices[practice].level
+        self._nets[dimension] = _raised(self._nets[dimension], level, won)
+        self._total = _raised(self._total, level, won)
+        return dimension
 
-    def _score(self, dimension: str, points: Points) -> float:
-        cap = self._caps[dimension]
-        return expected(self._rubric.odds(points, cap.below if cap else LEVELS))
+
+def _raised(net: Net, level: int, points: int) -> Net:
+    changed = list(net)
+    changed[level - 1] += points
+    a, b, c, d = changed
+    return (a, b, c, d)
+
+
+def _for(step: Step | None) -> int:
+    """Return the points that a step speaks for its level; negative when it speaks against."""
+    if step is None:
+        return 0
+    return step.points if step.met else -step.points
 
 
 def candidates(case: Case, aim: Aim) -> dict[str, Candidate]:
@@ -174,8 +199,7 @@ def _ordered(case: Case, wanted: Mapping[str, Candidate]) -> list[str]:
         entry = rubric.practices[practice]
         step, known = rubric.step(practice, _DONE), case.known.get(practice)
         points = step.points if step else 0
-        if known is not None and (now := rubric.step(practice, known)) is not None:
-            points += -now.points if now.met else now.points
+        points -= _for(rubric.step(practice, known)) if known is not None else 0
         reward = slopes[rubric.dimension_of[practice]][entry.level] * points
         key[practice] = (
             candidate.confirm_first,

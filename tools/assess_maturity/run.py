@@ -85,9 +85,7 @@ def _case(
     read = inputs.read(request, context, matcher)
     merged = merge(rubric.practices, request.responses, read.matches, read.facts)
     points = _frequency(rubric, read.releases)
-    standings, lows, highs = {}, {}, {}
-    for d in rubric.by_dimension:
-        standings[d], lows[d], highs[d] = rubric.standings(d, merged.known, merged.excluded, points)
+    standings, lows, highs = rubric.assess(merged.known, merged.excluded, points)
     level = named_level(s.level for s in standings.values())
     return Case(
         request,
@@ -215,6 +213,11 @@ def _evidence(
 
 def _workings(rubric: Rubric, standing: Standing) -> Workings:
     steps = [s.text for s in standing.steps]
+    steps.extend(
+        f"other_dimensions +{abs(lent)} {'>=' if lent > 0 else '<'}{level}"
+        for level, lent in enumerate(standing.carry, start=1)
+        if lent
+    )
     if standing.frequency is not None:
         steps.append(f"release_frequency +{list(standing.frequency)} on levels 0-4")
     cap = standing.cap

@@ -17,7 +17,8 @@ from mlops_advisor.resources.models import AnswerPoints, Cap
 
 LEVELS = 5
 _HALF = 0.5
-Points = tuple[int, int, int, int, int]
+Points = tuple[int, int, int, int, int]  # of levels 0-4
+Net = tuple[int, int, int, int]  # for having reached levels 1-4, against not having
 MET = frozenset({"partly", "by_hand", "automated"})
 # Sources that hint and settle nothing: the practice still counts as unknown for bounds, coverage
 # and questions.
@@ -58,6 +59,9 @@ class Standing:
     """
 
     dimension: str
+    base: Points  # prior, own practices and release frequency
+    net: Net  # own practices alone
+    carry: Net  # lent by the other dimensions
     points: Points
     odds: tuple[float, ...]
     reached: tuple[float, ...]
@@ -89,6 +93,9 @@ class Standing:
         return tuple(found)
 
 
+Standings = dict[str, Standing]
+
+
 class Rubric:
     """The numbers of the rubric, arranged for quick sums."""
 
@@ -114,6 +121,7 @@ class Rubric:
             for answer in AnswerPoints.model_fields
         }
         self.frequencies = rubric.release_frequency
+        self._carry = rubric.carry
         self._steps: dict[tuple[str, str, str], Step | None] = {}
         no, yes = self._points["response", "no"], self._points["response", "automated"]
         # Per dimension: practice, level, and the points when it turns out absent or met.
@@ -125,6 +133,7 @@ class Rubric:
             for d, own in self.by_dimension.items()
         }
         most = max(self.prior) + sum(sum(map(abs, f.points)) for f in self.frequencies)
+        most += 4 * LEVELS * rubric.carry.most
         most += 2 * max(self._points.values()) * len(self.practices)
         self._share = [10.0 ** (-p / self.decade) for p in range(most + 1)]
 
@@ -143,24 +152,41 @@ class Rubric:
             self._steps[key] = Step(practice, points, entry.level, met, text) if points else None
         return self._steps[key]
 
-    def standings(
+    def assess(
         self,
-        dimension: str,
         known: Mapping[str, Known],
         excluded: frozenset[str] = frozenset(),
         frequency: Points | None = None,
-    ) -> tuple[Standing, Standing, Standing]:
+    ) -> tuple[Standings, Standings, Standings]:
         """Return the odds as they are, and with every unknown answered `no`, and `automated`.
 
         A hint (configured, claimed, not found) counts as unknown for the two bounds.
         """
+        slowest = fastest = frequency
+        if frequency is None:
+            slowest, fastest = self.frequencies[0].points, self.frequencies[-1].points
+        sides = tuple(
+            dict(zip(self.by_dimension, column, strict=True))
+            for column in zip(
+                *(self._tallies(d, known, excluded) for d in self.by_dimension), strict=True
+            )
+        )
+        now, low, high = sides
+        return (
+            self._standings(now, known, excluded, frequency, open_counts=False),
+            self._standings(low, known, excluded, slowest, open_counts=True),
+            self._standings(high, known, excluded, fastest, open_counts=False),
+        )
+
+    def _tallies(
+        self, dimension: str, known: Mapping[str, Known], excluded: frozenset[str]
+    ) -> tuple[_Tally, _Tally, _Tally]:
         now, low, high = _Tally(), _Tally(), _Tally()
-        steps: list[Step] = []
         for practice, level, if_no, if_yes in self._open[dimension]:
             fact = known.get(practice)
             settled = False
             if fact is not None and (step := self.step(practice, fact)) is not None:
-                steps.append(step)
+                now.steps.append(step)
                 now.add(step)
                 settled = fact.settled
                 if settled:
@@ -169,35 +195,54 @@ class Rubric:
             if not settled and practice not in excluded:
                 low.down[level] += if_no
                 high.up[level] += if_yes
-        if dimension == "deployment":
-            slowest, fastest = frequency, frequency
-            if frequency is None:
-                slowest, fastest = self.frequencies[0].points, self.frequencies[-1].points
-        else:
-            frequency = slowest = fastest = None
-        certain = self._cap(dimension, known, excluded, open_counts=False)
-        possible = self._cap(dimension, known, excluded, open_counts=True)
-        return (
-            self._standing(dimension, now, tuple(steps), frequency, certain),
-            self._standing(dimension, low, (), slowest, possible),
-            self._standing(dimension, high, (), fastest, certain),
-        )
+        return now, low, high
 
-    def _standing(
+    def _standings(
         self,
-        dimension: str,
-        tally: _Tally,
-        steps: tuple[Step, ...],
+        tallies: Mapping[str, _Tally],
+        known: Mapping[str, Known],
+        excluded: frozenset[str],
         frequency: Points | None,
-        cap: Cap | None,
-    ) -> Standing:
-        points = tally.points(self.prior, frequency)
-        odds = self.odds(points, cap.below if cap else LEVELS)
-        reached = _reached(odds)
-        level = max(n for n in range(LEVELS) if n == 0 or reached[n] > _HALF)
-        return Standing(
-            dimension, points, odds, reached, expected(odds), level, steps, frequency, cap
-        )
+        *,
+        open_counts: bool,
+    ) -> Standings:
+        nets = {d: t.net() for d, t in tallies.items()}
+        total = total_of(nets.values())
+        found: Standings = {}
+        for dimension, tally in tallies.items():
+            own_frequency = frequency if dimension == "deployment" else None
+            cap = self._cap(dimension, known, excluded, open_counts=open_counts)
+            base = tally.points(self.prior, own_frequency)
+            carry = self.carry(total, nets[dimension])
+            points = carried(base, carry)
+            odds = self.odds(points, cap.below if cap else LEVELS)
+            reached = _reached(odds)
+            found[dimension] = Standing(
+                dimension=dimension,
+                base=base,
+                net=nets[dimension],
+                carry=carry,
+                points=points,
+                odds=odds,
+                reached=reached,
+                score=expected(odds),
+                level=max(n for n in range(LEVELS) if n == 0 or reached[n] > _HALF),
+                steps=tuple(tally.steps),
+                frequency=own_frequency,
+                cap=cap,
+            )
+        return found
+
+    def carry(self, total: Net, own: Net) -> Net:
+        """Return the points that the other dimensions lend, per level 1-4, within bounds.
+
+        Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
+        Truncating towards zero and clamping keep the order, so nothing raised can lower a score.
+        """
+        most, divisor = self._carry.most, self._carry.divisor
+        lent = [int((t - o) / divisor) for t, o in zip(total, own, strict=True)]
+        a, b, c, d = [-most if n < -most else min(n, most) for n in lent]
+        return (a, b, c, d)
 
     def _cap(
         self,
@@ -251,15 +296,21 @@ def _absent(fact: Known | None, *, open_counts: bool) -> bool:
 class _Tally:
     """Sums of points: `up[L]` goes to levels from L on, `down[L]` to the levels below L."""
 
-    __slots__ = ("down", "up")
+    __slots__ = ("down", "steps", "up")
 
     def __init__(self) -> None:
+        self.steps: list[Step] = []
         self.up = [0] * (LEVELS + 1)
         self.down = [0] * (LEVELS + 1)
 
     def add(self, step: Step) -> None:
         side = self.up if step.met else self.down
         side[step.level] += step.points
+
+    def net(self) -> Net:
+        """Return, for levels 1-4, the points for having reached them less those against."""
+        up, down = self.up, self.down
+        return (up[1] - down[1], up[2] - down[2], up[3] - down[3], up[4] - down[4])
 
     def points(self, prior: Points, frequency: Points | None) -> Points:
         """Return the points of levels 0-4."""
@@ -288,6 +339,28 @@ def expected(odds: tuple[float, ...]) -> float:
     """Return 25 x the expected level, 0-100."""
     _, b, c, d, e = odds
     return min(100.0, 25.0 * b + 50.0 * c + 75.0 * d + 100.0 * e)
+
+
+def carried(points: Points, carry: Net) -> Points:
+    """Return `points` with what the other dimensions lend: to levels from L on, or below L."""
+    if not any(carry):
+        return points
+    changed = list(points)
+    up = down = 0
+    for level in range(1, LEVELS):
+        up += max(0, carry[level - 1])
+        changed[level] += up
+    for level in range(LEVELS - 1, 0, -1):
+        down -= min(0, carry[level - 1])
+        changed[level - 1] += down
+    a, b, c, d, e = changed
+    return (a, b, c, d, e)
+
+
+def total_of(nets: Iterable[Net]) -> Net:
+    """Return the sum of nets, level by level."""
+    a, b, c, d = (sum(column) for column in zip(*nets, strict=True))
+    return (a, b, c, d)
 
 
 def shifted(points: Points, step: Step | None, sign: int) -> Points:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from mlops_advisor.tools.evidence.models import Claim, Place
+from mlops_advisor.tools.evidence.parse.markdown import Sentence
+from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.text import excerpt
-
-if TYPE_CHECKING:
-    from mlops_advisor.tools.evidence.repository import Repository
 
 # Words that must all occur; alternatives are separated by `|`.  Matched in one lower-case sentence.
 _SAYS: Final = {
@@ -43,7 +42,7 @@ _SAYS: Final = {
     "fairness_assessment": ("fairness|bias|disparity", "assess|evaluat|check|measur|audit|test"),
     "explainability": ("shap|lime|explainab|explanations",),
     "code_review": ("review", "pull request|merge request|code|merge"),
-    "model_owner": ("owner|maintained by|owned by",),
+    "model_owner": ("maintained by|owned by|owner of the model|model owner",),
     "feature_catalogue": ("feature store|feast",),
     "train_serve_parity": ("same", "feature|preprocessing|transform", "training", "serving|inference"),
     "runbooks": ("runbook",),
@@ -61,12 +60,13 @@ _SAYS: Final = {
 _NOT: Final = re.compile(
     r"\b(?:no|not|never|without|lacks?|missing|cannot|can't|don't|doesn't|isn't|aren't|won't|todo|tbd|wip|planned|plans?|planning|future|"
     r"roadmap|later|soon|next|upcoming|should|could|would|may|might|want|wish|ideally|eventually|consider|optional|optionally|"
-    r"if|example|tutorial|learn|course|exercise|until|instead of|unlike|deprecated|no longer)\b"
+    r"if|extend|easy to|easier|example|tutorial|learn|course|exercise|until|instead of|unlike|deprecated|no longer)\b"
 )
 _NOT_HEADING: Final = re.compile(
     r"\b(?:todo|future|roadmap|planned|plans?|next steps?|ideas?|wish|improvements?|limitations?|not included|out of scope|"
     r"references?|resources|further reading|links|learn|course|license|changelog|related)\b|\[ \]"
 )
+_NO_CLAIMS: Final = ("changelog", "license", "code_of_conduct", "history", "pull_request")
 _MAX_SENTENCE: Final = 600
 
 
@@ -84,21 +84,32 @@ def claims_of(repo: Repository) -> tuple[Claim, ...]:
     found: dict[tuple[str, str, int], Claim] = {}
     for document in repo.documents:
         name = document.path.rsplit("/", 1)[-1].lower()
-        if (
-            name.startswith(("changelog", "license", "code_of_conduct", "history", "pull_request"))
-            or "template" in name
-        ):
+        if name.startswith(_NO_CLAIMS) or "template" in name:
             continue
-        for sentence in document.sentences:
+        whole = repo.text(document.path).lower()
+        rules = [r for r in _RULES if _holds(whole, r[1])]
+        for sentence in document.sentences if rules else ():
             text = f" {sentence.text[:_MAX_SENTENCE].lower()} "
-            if len(text) < 15 or "[ ]" in text or _NOT.search(text):
-                continue
-            if any(_NOT_HEADING.search(h) for h in sentence.headings):
-                continue
-            for practice, terms in _RULES:
-                if all(any(a in text for a in term) for term in terms):
-                    key = (practice, document.path, sentence.line)
-                    if key not in found:
-                        place = Place(document.path, sentence.line, excerpt(sentence.text))
-                        found[key] = Claim(practice, place)
+            said = [practice for practice, terms in rules if _holds(text, terms)]
+            if said and _asserts(sentence, text):
+                place = Place(document.path, sentence.line, excerpt(sentence.text))
+                for practice in said:
+                    found.setdefault((practice, place.path, place.line), Claim(practice, place))
     return tuple(found[k] for k in sorted(found))
+
+
+def _holds(text: str, terms: tuple[tuple[str, ...], ...]) -> bool:
+    for term in terms:
+        for word in term:
+            if word in text:
+                break
+        else:
+            return False
+    return True
+
+
+def _asserts(sentence: Sentence, text: str) -> bool:
+    """False for plans, negations, open tasks, and what stands under such a heading."""
+    if "[ ]" in text or _NOT.search(text):
+        return False
+    return not any(_NOT_HEADING.search(h) for h in sentence.headings)

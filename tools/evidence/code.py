@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import cached_property
 from typing import Final, NamedTuple
 
-from mlops_advisor.tools.evidence.parse.python import Call, PythonModule, Ref
+from mlops_advisor.tools.evidence.parse.python_model import Call, PythonModule, Ref
 
 ML_ROOTS: Final = frozenset(
     "sklearn xgboost lightgbm catboost torch tensorflow keras jax flax pytorch_lightning lightning"
@@ -263,6 +263,17 @@ class Code:
 
     def closure(self, start: Iterable[str]) -> frozenset[str]:
         """Modules reached by imports, the start included."""
+        key = tuple(start) if not isinstance(start, frozenset) else start
+        found = self._closures.get(key)
+        if found is None:
+            found = self._closures[key] = self._reached(key)
+        return found
+
+    @cached_property
+    def _closures(self) -> dict[object, frozenset[str]]:
+        return {}
+
+    def _reached(self, start: Iterable[str]) -> frozenset[str]:
         seen = {p for p in start if p in self.modules}
         stack = list(seen)
         while stack:
@@ -451,8 +462,7 @@ def _is_training(call: Call, module: PythonModule) -> bool:
             "trainer" in owner
             or "learner" in owner
             or "ultralytics" in owner
-            or ("model" in owner
-            and bool(call.kwargs))
+            or ("model" in owner and bool(call.kwargs))
         )
     if call.last == "backward":
         return "torch" in module.roots

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python import Call, PythonModule, Ref
+from mlops_advisor.tools.evidence.code import Code
+from mlops_advisor.tools.evidence.parse.python_model import Call, PythonModule, Ref
 from mlops_advisor.tools.evidence.parse.tree import Node
-
-if TYPE_CHECKING:
-    from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.parsed import Parsed
+from mlops_advisor.tools.evidence.runs import Runs
 
 # Names of what makes a pipeline, by tool: calls, decorators and base classes alike.
 _MAKERS: Final = {
@@ -125,9 +125,11 @@ class Trigger:
 class Flows:
     """Pipelines of a repository.  Computed once, when first asked for."""
 
-    def __init__(self, repo: Repository) -> None:
-        """Wrap a repository."""
-        self._repo = repo
+    def __init__(self, files: Parsed, code: Code, runs: Runs) -> None:
+        """Look at parsed files and code."""
+        self._files = files
+        self._code = code
+        self._runs = runs
 
     @cached_property
     def all(self) -> tuple[Flow, ...]:
@@ -138,27 +140,27 @@ class Flows:
     @cached_property
     def modules(self) -> frozenset[str]:
         """Modules that take part in a pipeline: definitions, what they import, what steps run."""
-        code = self._repo.code
+        code = self._code
         starts = {f.path for f in self.all if f.path in code.product}
         for path in list(starts):
             starts |= self._scripts_named(path)
-        return code.closure(starts) | frozenset(self._repo.runs.piped)
+        return code.closure(starts) | frozenset(self._runs.piped)
 
     def _scripts_named(self, path: str) -> set[str]:
         """Scripts that a definition names as strings, as SageMaker and Azure ML steps do."""
         found = set()
-        for call in self._repo.code.modules[path].calls:
+        for call in self._code.modules[path].calls:
             for value in (*call.args, *call.kwargs.values()):
                 if isinstance(value, str) and value.endswith(".py"):
-                    target = self._repo.runs.file_named(value.replace("{}", "").lstrip("/"))
-                    if target in self._repo.code.product:
+                    target = self._runs.file_named(value.replace("{}", "").lstrip("/"))
+                    if target in self._code.product:
                         found.add(target)
         return found
 
     def _python(self) -> list[Flow]:
         found: list[Flow] = []
-        for path, module in self._repo.code.product.items():
-            if module.notebook or self._repo.is_aside(path):
+        for path, module in self._code.product.items():
+            if module.notebook or self._files.is_aside(path):
                 continue
             made = _maker(module)
             if made:
@@ -167,7 +169,7 @@ class Flows:
         return found
 
     def _trains(self, path: str, module: PythonModule) -> bool:
-        code = self._repo.code
+        code = self._code
         if any(p in code.training for p in code.closure([path])):
             return True
         words = [f.last for f in module.functions] + [c.last for c in module.calls]
@@ -192,15 +194,15 @@ class Flows:
 
     def _dvc(self) -> list[Flow]:
         found: list[Flow] = []
-        for file in self._repo.yaml_files(named=("dvc.yaml",)):
+        for file in self._files.yaml_files(named=("dvc.yaml",)):
             for doc in file.docs:
                 stages = doc.pairs("stages")
                 if stages:
-                    runs = [r for r in self._repo.runs.dvc if r.path == file.path and r.counts]
+                    runs = [r for r in self._runs.dvc if r.path == file.path and r.counts]
                     trains = any(
-                        p in self._repo.code.training
+                        p in self._code.training
                         for r in runs
-                        for p in self._repo.code.closure(self._repo.runs.modules(r))
+                        for p in self._code.closure(self._runs.modules(r))
                     ) or any("train" in name.lower() for name, _ in stages)
                     found.append(
                         Flow("DVC", file.path, stages[0][1].key_line, trains and bool(runs))
@@ -209,7 +211,7 @@ class Flows:
 
     def _argo(self) -> list[Flow]:
         found: list[Flow] = []
-        for m in self._repo.kinds(
+        for m in self._files.kinds(
             "Workflow", "CronWorkflow", "WorkflowTemplate", "PipelineRun", "Pipeline"
         ):
             if m.api.startswith(("argoproj.io", "tekton.dev")):
@@ -231,13 +233,13 @@ class Flows:
 
     def _other(self) -> list[Flow]:
         found: list[Flow] = []
-        for file in self._repo.yaml_files(holding=("pipelineJob", "pipelineSpec", "pipelineInfo")):
+        for file in self._files.yaml_files(holding=("pipelineJob", "pipelineSpec", "pipelineInfo")):
             for doc in file.docs:
-                if "pipelineJob" in doc.str("$schema"):
+                if "pipelineJob" in doc.text_at("$schema"):
                     found.append(Flow("Azure ML Pipelines", file.path, 1, self._words(doc.walk())))
                 elif doc.child("pipelineInfo") is not None or doc.child("pipelineSpec") is not None:
                     found.append(Flow("Kubeflow Pipelines", file.path, 1, self._words(doc.walk())))
-        for path, block in self._repo.resources("aws_sfn_state_machine", "aws_sagemaker_pipeline"):
+        for path, block in self._files.resources("aws_sfn_state_machine", "aws_sagemaker_pipeline"):
             found.append(
                 Flow(
                     "Step Functions",
@@ -246,7 +248,7 @@ class Flows:
                     any(w in block.text().lower() for w in _STEP_WORDS),
                 )
             )
-        for file in self._repo.yaml_files(
+        for file in self._files.yaml_files(
             named=("databricks.yml", "databricks.yaml", "bundle.yml")
         ):
             for doc in file.docs:
@@ -267,11 +269,11 @@ class Flows:
             *self._cluster_triggers(),
             *self._cloud_triggers(),
         ]
-        for run in self._repo.runs.ci:
+        for run in self._runs.ci:
             if run.job is None or not run.counts:
                 continue
-            started = self._repo.code.closure(self._repo.runs.modules(run))
-            trains = any(p in self._repo.code.training_scripts for p in started) or _runs_training(
+            started = self._code.closure(self._runs.modules(run))
+            trains = any(p in self._code.training_scripts for p in started) or _runs_training(
                 run.text
             )
             timed = run.job.events & {"schedule", "event", "workflow_run"}
@@ -283,11 +285,11 @@ class Flows:
     def _python_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
         training_flows = {f.path for f in self.all if f.trains}
-        for path, module in self._repo.code.product.items():
-            if module.notebook or self._repo.is_aside(path):
+        for path, module in self._code.product.items():
+            if module.notebook or self._files.is_aside(path):
                 continue
             relevant = path in training_flows or any(
-                p in training_flows for p in self._repo.code.closure([path])
+                p in training_flows for p in self._code.closure([path])
             )
             if not relevant and training_flows:
                 continue
@@ -302,33 +304,33 @@ class Flows:
 
     def _yaml_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
-        for path in self._repo.ending(
+        for path in self._files.ending(
             "prefect.yaml", "deployment.yaml", "-deployment.yml", "prefect.yml"
         ):
-            text = self._repo.text(path)
+            text = self._files.text(path)
             if "entrypoint" not in text and "flow_name" not in text:
                 continue
-            for doc in self._repo.yaml(path).docs:
+            for doc in self._files.yaml(path).docs:
                 for key, node in doc.find("schedule", "schedules"):
                     off = not any(
                         n.truthy for k, n in node.walk() if k in ("cron", "interval", "rrule")
                     ) and not (node.text and node.truthy)
-                    active = node.str("active") != "false"
+                    active = node.text_at("active") != "false"
                     found.append(Trigger(f"Prefect {key}", path, node.line, off=off or not active))
-        for file in self._repo.yaml_files(holding=("/schedule.schema.json",)):
+        for file in self._files.yaml_files(holding=("/schedule.schema.json",)):
             found += [
                 Trigger("Azure ML schedule", file.path, 1)
                 for doc in file.docs
                 if doc.child("trigger") is not None
             ]
-        for file in self._repo.yaml_files(named=("databricks.yml", "databricks.yaml")):
+        for file in self._files.yaml_files(named=("databricks.yml", "databricks.yaml")):
             for doc in file.docs:
                 found += [
                     Trigger(
                         "Databricks schedule",
                         file.path,
                         n.line,
-                        off=n.str("pause_status").upper() == "PAUSED",
+                        off=n.text_at("pause_status").upper() == "PAUSED",
                     )
                     for _, n in doc.find("schedule")
                     if n.map is not None
@@ -337,7 +339,7 @@ class Flows:
 
     def _cluster_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
-        for m in self._repo.kinds("CronJob", "CronWorkflow", "ScheduledWorkflow"):
+        for m in self._files.kinds("CronJob", "CronWorkflow", "ScheduledWorkflow"):
             if any(
                 w in n.text[:300].lower() for _, n in m.node.walk() if n.text for w in _STEP_WORDS
             ) or any(
@@ -347,13 +349,13 @@ class Flows:
                 for i in n.items
                 for w in _STEP_WORDS
             ):
-                off = m.node.str("spec", "suspend") == "true"
+                off = m.node.text_at("spec", "suspend") == "true"
                 found.append(Trigger(m.kind, m.path, m.line, off=off))
         return found
 
     def _cloud_triggers(self) -> list[Trigger]:
         found: list[Trigger] = []
-        for path, block in self._repo.resources(
+        for path, block in self._files.resources(
             "aws_cloudwatch_event_rule", "aws_scheduler_schedule", "google_cloud_scheduler_job"
         ):
             text = block.text().lower()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository
 
 _BY_IMPORT: Final = {
     "sklearn": "scikit-learn", "xgboost": "XGBoost", "lightgbm": "LightGBM", "catboost": "CatBoost",

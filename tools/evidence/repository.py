@@ -1,152 +1,27 @@
-"""A lazily filled view of one workspace: every file is parsed at most once, when first asked for."""
+"""What probes see: the parsed files and what follows from them, each computed once."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Final
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import TypeVar, cast
 
 from mlops_advisor.tools.evidence.code import Code
 from mlops_advisor.tools.evidence.flows import Flows
-from mlops_advisor.tools.evidence.models import Place, Skip, SourceFile, Workspace
-from mlops_advisor.tools.evidence.parse.ci import Job, jenkins_jobs, jobs_of, system_of
-from mlops_advisor.tools.evidence.parse.data import parse_ini, parse_json, parse_toml
-from mlops_advisor.tools.evidence.parse.markdown import Document, parse_markdown
-from mlops_advisor.tools.evidence.parse.notebook import Notebook, parse_notebook
-from mlops_advisor.tools.evidence.parse.python import PythonModule, parse_python
-from mlops_advisor.tools.evidence.parse.requirements import Requirements, parse_requirements
-from mlops_advisor.tools.evidence.parse.shell import Instruction, Line, dockerfile, make_targets
-from mlops_advisor.tools.evidence.parse.terraform import Block, parse_terraform
-from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.parse.yaml_tree import YamlFile, parse_yaml
+from mlops_advisor.tools.evidence.parsed import Parsed
 from mlops_advisor.tools.evidence.runs import Runs
 from mlops_advisor.tools.evidence.stages import Stages
-from mlops_advisor.tools.evidence.text import excerpt
 
-_MAX_TREE_CHARS: Final = 512 << 10
-_DOC_SUFFIXES: Final = (".md", ".markdown", ".rst", ".adoc")
-_DOC_NAMES: Final = ("readme", "readme.txt", "contributing.txt")
-# Folders whose files show how a thing could be done, not that it is done here.
-_ASIDE: Final = frozenset(
-    ("examples", "example", "docs", "doc", "tutorials", "tutorial", "fixtures")
-)
+T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """One Kubernetes object."""
-
-    path: str
-    kind: str
-    api: str
-    name: str
-    node: Node
-
-    @property
-    def line(self) -> int:
-        """Line of its `kind`."""
-        kind = self.node.child("kind")
-        return kind.line if kind is not None else self.node.line
-
-
-class Repository:
-    """What probes see.  All collections are in the order of paths."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        """Wrap a workspace; nothing is parsed yet."""
-        self.workspace = workspace
-        self.files: dict[str, SourceFile] = {f.path: f for f in workspace.files}
-        self.paths: tuple[str, ...] = tuple(sorted(workspace.paths | self.files.keys()))
-        self._lines: dict[str, list[str]] = {}
-        self._yaml: dict[str, YamlFile] = {}
-        self._trees: dict[str, Node | None] = {}
-
-    # --- files and places -------------------------------------------------------------------
-
-    def text(self, path: str) -> str:
-        """Text of a file that was read, else empty."""
-        file = self.files.get(path)
-        return file.text if file is not None else ""
-
-    def lines(self, path: str) -> list[str]:
-        """Lines of a file."""
-        found = self._lines.get(path)
-        if found is None:
-            found = self._lines[path] = self.text(path).split("\n")
-        return found
-
-    def place(self, path: str, line: int, text: str = "") -> Place:
-        """Located evidence; the text is that of the line unless given.
-
-        In a notebook the line is that of the file, and the text names the cell.
-        """
-        book = self.notebooks.get(path) if path.endswith(".ipynb") else None
-        if book is not None and 0 < line <= len(book.lines):
-            cell, at, source = book.lines[line - 1]
-            return Place(
-                path,
-                self._line_in_notebook(path, line, book),
-                excerpt(f"[cell {cell}:{at}] {source}"),
-            )
-        lines = self.lines(path)
-        if not text and 0 < line <= len(lines):
-            text = lines[line - 1]
-        return Place(path, max(1, line), excerpt(text))
-
-    def _line_in_notebook(self, path: str, line: int, book: Notebook) -> int:
-        import json  # only here, for a handful of places
-
-        text, at = self.text(path), 0
-        for _, _, source in book.lines[max(0, line - 4) : line]:
-            found = text.find(json.dumps(source)[1:-1], at)
-            at = found if found >= 0 else at
-        return text.count("\n", 0, at) + 1
-
-    def named(self, *names: str) -> list[str]:
-        """Paths read whose file name, lower case, is one of `names`."""
-        return [p for n in names for p in self._by_name.get(n, ())]
+class Repository(Parsed):
+    """A lazily filled view of one workspace; nothing is parsed that no probe asks for."""
 
     @cached_property
-    def _by_name(self) -> dict[str, list[str]]:
-        found: dict[str, list[str]] = {}
-        for path in self.files:
-            found.setdefault(path.rsplit("/", 1)[-1].lower(), []).append(path)
-        return found
-
-    def ending(self, *suffixes: str) -> list[str]:
-        """Paths read that end so, compared in lower case."""
-        return [p for p in self.files if p.lower().endswith(suffixes)]
-
-    def seen(self, *suffixes: str) -> list[str]:
-        """Paths seen, read or not, that end so."""
-        return [p for p in self.paths if p.lower().endswith(suffixes)]
-
-    @staticmethod
-    def is_aside(path: str) -> bool:
-        """True for examples, documentation and fixtures."""
-        return not _ASIDE.isdisjoint(path.lower().split("/")[:-1])
-
-    @cached_property
-    def has_git(self) -> bool:
-        """True when the folder is a work tree of git."""
-        return ".git/" in self.workspace.paths or ".git" in self.workspace.paths
-
-    # --- code -------------------------------------------------------------------------------
-
-    @cached_property
-    def notebooks(self) -> dict[str, Notebook]:
-        """Notebooks by path."""
-        return {p: parse_notebook(p, self.text(p)) for p in self.ending(".ipynb")}
-
-    @cached_property
-    def python(self) -> dict[str, PythonModule]:
-        """Python files and notebooks by path."""
-        found = {
-            p: parse_python(p, f.text) for p, f in self.files.items() if p.endswith((".py", ".pyw"))
-        }
-        found.update((p, b.module) for p, b in self.notebooks.items() if b.language == "python")
-        return dict(sorted(found.items()))
+    def shared(self) -> dict[object, object]:
+        """Results that several probes use, by the function that made them."""
+        return {}
 
     @cached_property
     def code(self) -> Code:
@@ -156,167 +31,26 @@ class Repository:
     @cached_property
     def runs(self) -> Runs:
         """Commands in CI, pipelines, scripts and images, and the code they reach."""
-        return Runs(self)
+        return Runs(self, self.code)
 
     @cached_property
     def flows(self) -> Flows:
         """Orchestrated pipelines and what starts them."""
-        return Flows(self)
+        return Flows(self, self.code, self.runs)
 
     @cached_property
     def stages(self) -> Stages:
         """Parts of a model's life that the workspace shows."""
-        return Stages(self)
+        return Stages(self, self.code, self.runs, self.flows)
 
-    # --- configuration ----------------------------------------------------------------------
 
-    def yaml(self, path: str) -> YamlFile:
-        """One YAML file."""
-        found = self._yaml.get(path)
-        if found is None:
-            found = self._yaml[path] = parse_yaml(path, self.text(path))
-        return found
+def shared(look: Callable[[Repository], T]) -> Callable[[Repository], T]:
+    """Make a function of a repository run once for each repository."""
 
-    def yaml_files(
-        self, *, holding: Iterable[str] = (), named: Iterable[str] = ()
-    ) -> Iterator[YamlFile]:
-        """YAML files whose text holds one of some words, or whose name is one of some."""
-        words, names = tuple(holding), frozenset(named)
-        for path in self._yaml_paths:
-            text = self.text(path)
-            if path.rsplit("/", 1)[-1].lower() in names or any(w in text for w in words):
-                yield self.yaml(path)
+    @wraps(look)
+    def once(repo: Repository) -> T:
+        if look not in repo.shared:
+            repo.shared[look] = look(repo)
+        return cast("T", repo.shared[look])
 
-    @cached_property
-    def _yaml_paths(self) -> list[str]:
-        return [p for p in self.files if p.lower().endswith((".yml", ".yaml"))]
-
-    def tree(self, path: str) -> Node | None:
-        """Tree of a JSON, TOML or INI file; None when broken or too large."""
-        if path not in self._trees:
-            text, low = self.text(path), path.lower()
-            node = None
-            if len(text) <= _MAX_TREE_CHARS:
-                if low.endswith((".toml", "pipfile")):
-                    node = parse_toml(text)
-                elif low.endswith((".ini", ".cfg")):
-                    node = parse_ini(text)
-                else:
-                    node = parse_json(text)
-            self._trees[path] = node
-        return self._trees[path]
-
-    @cached_property
-    def manifests(self) -> tuple[Manifest, ...]:
-        """Kubernetes objects in YAML files."""
-        found: list[Manifest] = []
-        for file in self.yaml_files(holding=("apiVersion",)):
-            for doc in file.docs:
-                for node in [doc, *doc.list("items")] if doc.str("kind") == "List" else [doc]:
-                    kind, api = node.str("kind"), node.str("apiVersion")
-                    if kind and api:
-                        found.append(
-                            Manifest(file.path, kind, api, node.str("metadata", "name"), node)
-                        )
-        return tuple(found)
-
-    def kinds(self, *kinds: str) -> list[Manifest]:
-        """Kubernetes objects of some kinds."""
-        return [m for m in self.manifests if m.kind in kinds]
-
-    @cached_property
-    def jobs(self) -> tuple[Job, ...]:
-        """Jobs of all CI systems."""
-        found: list[Job] = []
-        for path in self.files:
-            system = system_of(path)
-            if system == "jenkins":
-                found.extend(jenkins_jobs(path, self.text(path)))
-            elif system:
-                found.extend(jobs_of(path, system, self.yaml(path).docs))
-        return tuple(found)
-
-    @cached_property
-    def ci_paths(self) -> list[str]:
-        """Files of CI systems."""
-        return [p for p in self.files if system_of(p)]
-
-    @cached_property
-    def terraform(self) -> tuple[tuple[str, Block], ...]:
-        """Blocks of all Terraform files, with their paths."""
-        return tuple((p, b) for p in self.ending(".tf") for b in parse_terraform(self.text(p)))
-
-    def resources(self, *types: str) -> list[tuple[str, Block]]:
-        """Terraform resources of some types (prefixes)."""
-        return [
-            (p, b) for p, b in self.terraform if b.kind == "resource" and b.type.startswith(types)
-        ]
-
-    @cached_property
-    def dockerfiles(self) -> dict[str, list[Instruction]]:
-        """Dockerfiles by path."""
-        return {
-            p: dockerfile(f.text)
-            for p, f in self.files.items()
-            if (name := p.rsplit("/", 1)[-1].lower()).startswith(("dockerfile", "containerfile"))
-            or name.endswith(".dockerfile")
-        }
-
-    @cached_property
-    def makefiles(self) -> dict[str, dict[str, tuple[int, list[str], list[Line]]]]:
-        """Targets of Makefiles by path."""
-        return {
-            p: make_targets(f.text)
-            for p, f in self.files.items()
-            if p.rsplit("/", 1)[-1].lower() in ("makefile", "gnumakefile") or p.endswith(".mk")
-        }
-
-    @cached_property
-    def compose(self) -> list[YamlFile]:
-        """Compose files."""
-        return [
-            self.yaml(p)
-            for p in self._yaml_paths
-            if (n := p.rsplit("/", 1)[-1].lower()).startswith(("docker-compose", "compose."))
-        ]
-
-    @cached_property
-    def requirements(self) -> list[Requirements]:
-        """Requirement files."""
-        found = []
-        for path in self.ending(".txt", ".in"):
-            name = path.rsplit("/", 1)[-1].lower()
-            if "requirement" in path.lower() or name.startswith(
-                ("constraints", "deps", "dependencies")
-            ):
-                found.append(parse_requirements(path, self.text(path)))
-        return found
-
-    # --- documents --------------------------------------------------------------------------
-
-    @cached_property
-    def documents(self) -> tuple[Document, ...]:
-        """Markdown and the like."""
-        return tuple(
-            parse_markdown(p, f.text)
-            for p, f in self.files.items()
-            if p.lower().endswith(_DOC_SUFFIXES) or p.rsplit("/", 1)[-1].lower() in _DOC_NAMES
-        )
-
-    # --- what could not be understood -------------------------------------------------------
-
-    def broken(self) -> list[Skip]:
-        """Files that were parsed and found broken."""
-        found = [
-            Skip(m.path, f"{m.problem}; read line by line")
-            for m in self.python.values()
-            if m.problem
-        ]
-        found += [Skip(b.path, b.problem) for b in self.notebooks.values() if b.problem]
-        found += [Skip(y.path, y.problem) for y in self._yaml.values() if y.problem]
-        found += [
-            Skip(p, "broken or too large to parse")
-            for p, t in self._trees.items()
-            if t is None and self.text(p).strip()
-        ]
-        return sorted(set(found), key=lambda s: (s.path, s.reason))
+    return once

@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
+from mlops_advisor.tools.evidence.code import Code
 from mlops_advisor.tools.evidence.parse.ci import Job, Step, system_of
 from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
 from mlops_advisor.tools.evidence.parse.tree import Node
-
-if TYPE_CHECKING:
-    from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.parsed import Parsed
 
 _MAX_EXPAND: Final = 4
 _MAX_LINES: Final = 400
@@ -69,9 +68,10 @@ class Run:
 class Runs:
     """Commands of a repository, indexed.  Computed once, when first asked for."""
 
-    def __init__(self, repo: Repository) -> None:
-        """Wrap a repository."""
-        self._repo = repo
+    def __init__(self, files: Parsed, code: Code) -> None:
+        """Look at parsed files and code."""
+        self._files = files
+        self._code = code
 
     # --- where commands stand ---------------------------------------------------------------
 
@@ -79,7 +79,7 @@ class Runs:
     def ci(self) -> tuple[Run, ...]:
         """Commands of CI jobs, make targets and scripts they call included."""
         found: list[Run] = []
-        for job in self._repo.jobs:
+        for job in self._files.jobs:
             for step in job.steps:
                 live = not (job.disabled or step.disabled)
                 hard = not (job.soft or step.soft)
@@ -104,11 +104,11 @@ class Runs:
     def dvc(self) -> tuple[Run, ...]:
         """Commands of DVC stages."""
         found: list[Run] = []
-        for file in self._repo.yaml_files(named=("dvc.yaml",)):
+        for file in self._files.yaml_files(named=("dvc.yaml",)):
             for doc in file.docs:
                 for _, stage in doc.pairs("stages"):
                     body = stage.child("do") or stage
-                    for node in body.list("cmd"):
+                    for node in body.list_at("cmd"):
                         start = node.line + (1 if node.block else 0)
                         found.extend(
                             Run(file.path, c.line, c.text, "dvc", hard=not c.soft, idle=c.idle)
@@ -121,7 +121,7 @@ class Runs:
         """Recipes of Makefiles."""
         return tuple(
             Run(path, c.line, c.text, "make", hard=not c.soft, idle=c.idle)
-            for path, targets in self._repo.makefiles.items()
+            for path, targets in self._files.makefiles.items()
             for _, _, recipe in targets.values()
             for c in recipe
         )
@@ -131,8 +131,8 @@ class Runs:
         """Lines of shell scripts."""
         return tuple(
             Run(path, c.line, c.text, "shell", hard=not c.soft, idle=c.idle)
-            for path in self._repo.ending(".sh", ".bash")
-            for c in shell_lines(self._repo.text(path))
+            for path in self._files.ending(".sh", ".bash")
+            for c in shell_lines(self._files.text(path))
         )
 
     @cached_property
@@ -140,11 +140,11 @@ class Runs:
         """Commands of Dockerfiles and compose services."""
         found = [
             Run(path, i.line, i.text, "docker")
-            for path, instructions in self._repo.dockerfiles.items()
+            for path, instructions in self._files.dockerfiles.items()
             for i in instructions
             if i.name in ("RUN", "CMD", "ENTRYPOINT")
         ]
-        for file in self._repo.compose:
+        for file in self._files.compose:
             for doc in file.docs:
                 for _, service in doc.pairs("services"):
                     for key in ("command", "entrypoint"):
@@ -157,9 +157,9 @@ class Runs:
     def cluster(self) -> tuple[Run, ...]:
         """Commands of containers in Kubernetes objects; those of cron objects are automatic."""
         found: list[Run] = []
-        for manifest in self._repo.manifests:
+        for manifest in self._files.manifests:
             cron = manifest.kind in ("CronJob", "CronWorkflow", "ScheduledWorkflow")
-            suspended = manifest.node.str("spec", "suspend") == "true"
+            suspended = manifest.node.text_at("spec", "suspend") == "true"
             for key, node in manifest.node.walk():
                 if key in ("command", "args") and (node.items or node.text):
                     found.append(
@@ -171,19 +171,19 @@ class Runs:
     def project(self) -> tuple[Run, ...]:
         """Entry points of MLproject, tox and task runners."""
         found: list[Run] = []
-        for path in self._repo.named("mlproject"):
-            for doc in self._repo.yaml(path).docs:
+        for path in self._files.named("mlproject"):
+            for doc in self._files.yaml(path).docs:
                 found += [
                     Run(path, n.line, n.text, "project")
                     for k, n in doc.walk()
                     if k == "command" and n.text
                 ]
-        for path in self._repo.named("tox.ini"):
-            tree = self._repo.tree(path)
+        for path in self._files.named("tox.ini"):
+            tree = self._files.tree(path)
             for section, body in tree.pairs() if tree is not None else []:
                 if section.startswith("testenv"):
-                    text = body.str("commands")
-                    lines = self._repo.text(path)
+                    text = body.text_at("commands")
+                    lines = self._files.text(path)
                     for c in shell_lines(text):
                         at = lines.find(c.text[:60])
                         found.append(
@@ -195,7 +195,7 @@ class Runs:
     def pipeline(self) -> tuple[Run, ...]:
         """Commands inside orchestrated pipelines: shell operators, and DVC stages."""
         found = list(self.dvc)
-        for path, module in self._repo.code.product.items():
+        for path, module in self._code.product.items():
             for call in module.calls:
                 if call.last in (
                     "BashOperator",
@@ -271,8 +271,8 @@ class Runs:
 
     def _script_lines(self, path: str) -> list[Line]:
         """Lines of a script; without `set -e` only the last one's failure is seen outside."""
-        lines = shell_lines(self._repo.text(path))
-        first = self._repo.lines(path)[0][:200]
+        lines = shell_lines(self._files.text(path))
+        first = self._files.lines(path)[0][:200]
         if any(_STRICT.match(line.text) for line in lines) or _STRICT.match(
             "set " + first.partition(" ")[2]
         ):
@@ -285,14 +285,14 @@ class Runs:
             return []
         return [
             (path, line)
-            for doc in self._repo.yaml(path).docs
+            for doc in self._files.yaml(path).docs
             for _, node in doc.find("command", "entrypoint", "args", "cmd")
             for line in shell_lines(_joined(node), node.line + (1 if node.block else 0))
         ]
 
     def _make_lines(self, names: list[str], done: set[str]) -> list[tuple[str, Line]]:
         found: list[tuple[str, Line]] = []
-        for path, targets in self._repo.makefiles.items():
+        for path, targets in self._files.makefiles.items():
             for name in names:
                 if name in targets and name not in done:
                     done.add(name)
@@ -306,14 +306,14 @@ class Runs:
         word = word.removeprefix("./").lstrip("/")
         if not word:
             return ""
-        if word in self._repo.files:
+        if word in self._files.files:
             return word
         name = word.rsplit("/", 1)[-1].lower()
         fits = [
-            p for p in self._repo.named(name) if p.endswith("/" + word) or word.endswith("/" + p)
+            p for p in self._files.named(name) if p.endswith("/" + word) or word.endswith("/" + p)
         ]
         if not fits and "/" not in word:
-            fits = self._repo.named(name)
+            fits = self._files.named(name)
         return min(fits, key=lambda p: (p.count("/"), p), default="")
 
     # --- what a command reaches -------------------------------------------------------------
@@ -337,7 +337,7 @@ class Runs:
         return {}
 
     def _find_started(self, text: str) -> set[str]:
-        code = self._repo.code
+        code = self._code
         found: set[str] = set()
         words = _TOKEN.findall(text)
         if _PYTEST.search(text):
@@ -364,7 +364,7 @@ class Runs:
         return found
 
     def _tests_named(self, words: list[str]) -> set[str]:
-        tests = self._repo.code.tests
+        tests = self._code.tests
         wanted = [
             w.removeprefix("./").rstrip("/").partition("::")[0]
             for w in words
@@ -381,13 +381,13 @@ class Runs:
     @cached_property
     def _console(self) -> dict[str, str]:
         found: dict[str, str] = {}
-        for path in self._repo.named("pyproject.toml"):
-            tree = self._repo.tree(path)
+        for path in self._files.named("pyproject.toml"):
+            tree = self._files.tree(path)
             if tree is None:
                 continue
             for table in (("project", "scripts"), ("tool", "poetry", "scripts")):
                 for name, node in tree.pairs(*table):
-                    module = self._repo.code.resolve(node.text.partition(":")[0], path)
+                    module = self._code.resolve(node.text.partition(":")[0], path)
                     if module:
                         found[name] = module
         return found
@@ -398,7 +398,7 @@ class Runs:
         found: dict[str, Run] = {}
         for run in (*self.ci, *self.cluster):
             if run.automatic and run.hard and run.counts:
-                for path in sorted(self._repo.code.closure(self.modules(run))):
+                for path in sorted(self._code.closure(self.modules(run))):
                     found.setdefault(path, run)
         return found
 
@@ -408,7 +408,7 @@ class Runs:
         found: dict[str, Run] = {}
         for run in (*self.pipeline, *self.cluster):
             if run.hard and run.counts:
-                for path in sorted(self._repo.code.closure(self.modules(run))):
+                for path in sorted(self._code.closure(self.modules(run))):
                     found.setdefault(path, run)
         return found
 
@@ -418,7 +418,7 @@ class Runs:
         found: dict[str, Run] = {}
         for run in (*self.make, *self.shell, *self.images, *self.project, *self.ci):
             if run.counts:
-                for path in sorted(self._repo.code.closure(self.modules(run))):
+                for path in sorted(self._code.closure(self.modules(run))):
                     found.setdefault(path, run)
         return found
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from mlops_advisor.tools.evidence.code import ML_ROOTS
-
-if TYPE_CHECKING:
-    from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.code import ML_ROOTS, Code
+from mlops_advisor.tools.evidence.flows import Flows
+from mlops_advisor.tools.evidence.parsed import Parsed
+from mlops_advisor.tools.evidence.runs import Runs
 
 _SERVE: Final = re.compile(
     r"\b(?:mlflow models serve|bentoml serve|torchserve|tritonserver|tensorflow_model_server|vllm serve|"
@@ -50,21 +50,24 @@ _TRAIN_KINDS: Final = (
 class Stages:
     """Computed once, when first asked for; each says where it was seen first."""
 
-    def __init__(self, repo: Repository) -> None:
-        """Wrap a repository."""
-        self._repo = repo
+    def __init__(self, files: Parsed, code: Code, runs: Runs, flows: Flows) -> None:
+        """Look at parsed files and code."""
+        self._files = files
+        self._code = code
+        self._runs = runs
+        self._flows = flows
 
     @cached_property
     def training(self) -> tuple[str, int] | None:
         """Path and line of something that trains a model."""
-        code = self._repo.code
-        scripts = [(p, c) for p, c in code.training_scripts.items() if not self._repo.is_aside(p)]
+        code = self._code
+        scripts = [(p, c) for p, c in code.training_scripts.items() if not self._files.is_aside(p)]
         for path, call in [*scripts, *code.training_notebooks.items()]:
             return path, call.line
-        for flow in self._repo.flows.all:
+        for flow in self._flows.all:
             if flow.trains:
                 return flow.path, flow.line
-        for manifest in self._repo.kinds(*_TRAIN_KINDS):
+        for manifest in self._files.kinds(*_TRAIN_KINDS):
             if "kubeflow" in manifest.api or "ray" in manifest.api:
                 return manifest.path, manifest.line
         return None
@@ -72,27 +75,29 @@ class Stages:
     @cached_property
     def serving(self) -> tuple[str, int] | None:
         """Path and line of something that serves a model online."""
-        for path, line in self._repo.code.serving.items():
-            if not self._repo.is_aside(path):
+        for path, line in self._code.serving.items():
+            if not self._files.is_aside(path):
                 return path, line
-        for manifest in self._repo.kinds(*_SERVE_KINDS):
+        for manifest in self._files.kinds(*_SERVE_KINDS):
             if manifest.api.startswith(_SERVE_APIS):
                 return manifest.path, manifest.line
-        for path, block in self._repo.resources(*_SERVE_RESOURCES):
+        for path, block in self._files.resources(*_SERVE_RESOURCES):
             return path, block.line
-        for run in self._repo.runs.matching(_SERVE):
+        for run in self._runs.matching(_SERVE):
             return run.path, run.line
-        for path in self._repo.named("bentofile.yaml", "cog.yaml"):
+        for path in self._files.named("bentofile.yaml", "cog.yaml"):
             return path, 1
-        for file in self._repo.yaml_files(holding=("OnlineDeployment", "AWS::SageMaker::Endpoint")):
+        for file in self._files.yaml_files(
+            holding=("OnlineDeployment", "AWS::SageMaker::Endpoint")
+        ):
             return file.path, 1
         return None
 
     @cached_property
     def batch(self) -> tuple[str, int] | None:
         """Path and line of something that scores in batches."""
-        for path, call in self._repo.code.batch.items():
-            if not self._repo.is_aside(path):
+        for path, call in self._code.batch.items():
+            if not self._files.is_aside(path):
                 return path, call.line
         return None
 
@@ -107,13 +112,13 @@ class Stages:
         return (
             self.training is not None
             or self.scoring is not None
-            or any(m.roots & ML_ROOTS for m in self._repo.code.product.values())
+            or any(m.roots & ML_ROOTS for m in self._code.product.values())
         )
 
     @cached_property
     def pipeline(self) -> tuple[str, int] | None:
         """Path and line of an orchestrated pipeline."""
-        flow = next(iter(self._repo.flows.all), None)
+        flow = next(iter(self._flows.all), None)
         return (flow.path, flow.line) if flow is not None else None
 
     @cached_property

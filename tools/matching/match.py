@@ -18,6 +18,7 @@ _REACH = 7  # words that a negation reaches
 _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
 _CONDITIONS = frozenset({"if", "when", "whenever", "once", "should", "unless"})
+_TODAY = frozenset({"now", "today", "nowadays", "since", "meanwhile", "currently"})
 _DOUBLE = frozenset({"without", "unless", "until", "before"})
 _JOINING = frozenset({",", "(", ")", "\u2013", "\u2014", "-", "&"})
 
@@ -183,7 +184,8 @@ class Matcher:
         return _Cues(
             frozenset(negated),
             planned=bool(spans["planned"]),
-            past=bool(spans["past"]),
+            # "What used to be a notebook is now a pipeline" speaks of today.
+            past=bool(spans["past"]) and not _TODAY & set(words),
             partly=bool(spans["partly"]),
             by_hand=any(
                 not any(m[0] <= s[0] <= m[1] for m in spans["not_by_hand"])

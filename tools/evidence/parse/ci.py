@@ -180,13 +180,13 @@ def _github(path: str, doc: Node) -> list[Job]:
     events = _events(doc.child("on") or doc.child("true"))
     found: list[Job] = []
     for name, body in doc.pairs("jobs"):
-        steps = tuple(_github_step(s) for s in body.list("steps"))
-        called = body.str("uses")
+        steps = tuple(_github_step(s) for s in body.list_at("steps"))
+        called = body.text_at("uses")
         if called:
             steps = (Step(body.line, "", called, (), inputs=body.child("with")),)
         env = body.child("environment")
-        env_name = (env.str("name") or env.text) if env is not None else ""
-        condition = body.str("if")
+        env_name = (env.text_at("name") or env.text) if env is not None else ""
+        condition = body.text_at("if")
         found.append(
             Job(
                 path,
@@ -195,7 +195,7 @@ def _github(path: str, doc: Node) -> list[Job]:
                 body.key_line,
                 events,
                 steps,
-                tuple(n.text for n in body.list("needs")),
+                tuple(n.text for n in body.list_at("needs")),
                 env_name,
                 env.line if env is not None else 0,
                 disabled=bool(_OFF.match(condition)),
@@ -207,11 +207,11 @@ def _github(path: str, doc: Node) -> list[Job]:
 
 
 def _github_step(node: Node) -> Step:
-    condition = node.str("if")
+    condition = node.text_at("if")
     return Step(
         node.line,
-        node.str("name"),
-        node.str("uses"),
+        node.text_at("name"),
+        node.text_at("uses"),
         _run_lines(node.child("run")),
         soft=_truth(node.child("continue-on-error")),
         disabled=bool(_OFF.match(condition)),
@@ -239,12 +239,12 @@ _GITLAB_KEYS: Final = frozenset(
 
 def _gitlab(path: str, doc: Node) -> list[Job]:
     found: list[Job] = []
-    order = [n.text for n in doc.list("stages")]
+    order = [n.text for n in doc.list_at("stages")]
     stage_of: dict[str, str] = {}
     for name, body in doc.pairs():
         if name in _GITLAB_KEYS or name.startswith(".") or body.map is None:
             continue
-        stage_of[name] = body.str("stage")
+        stage_of[name] = body.text_at("stage")
     for name in stage_of:
         body = doc.map[name] if doc.map else Node(0)
         text_rules = " ".join(n.text for _, n in body.walk() if n.text)[:4_000]
@@ -253,15 +253,15 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
             events.add("pull_request")
         if '"schedule"' in text_rules or "schedules" in text_rules:
             events.add("schedule")
-        if "CI_COMMIT_TAG" in text_rules or "tags" in [n.text for n in body.list("only")]:
+        if "CI_COMMIT_TAG" in text_rules or "tags" in [n.text for n in body.list_at("only")]:
             events.add("release")
-        manual = body.str("when") == "manual" or any(
-            r.str("when") == "manual" for r in body.list("rules")
+        manual = body.text_at("when") == "manual" or any(
+            r.text_at("when") == "manual" for r in body.list_at("rules")
         )
         env = body.child("environment")
         stage = stage_of[name]
         earlier = order[: order.index(stage)] if stage in order else []
-        needs = tuple(n.str("job") or n.text for n in body.list("needs")) or tuple(
+        needs = tuple(n.text_at("job") or n.text for n in body.list_at("needs")) or tuple(
             n for n, s in stage_of.items() if s in earlier
         )
         steps = (Step(body.line, name, "", _run_lines(body.child("script"))),)
@@ -274,9 +274,9 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
                 frozenset(events),
                 steps,
                 needs,
-                (env.str("name") or env.text) if env is not None else "",
+                (env.text_at("name") or env.text) if env is not None else "",
                 env.line if env is not None else 0,
-                disabled=body.str("when") == "never",
+                disabled=body.text_at("when") == "never",
                 manual=manual,
                 soft=_truth(body.child("allow_failure")),
             )
@@ -289,7 +289,7 @@ def _azure(path: str, doc: Node) -> list[Job]:
     trigger = doc.child("trigger")
     if trigger is None or trigger.text != "none":
         events.add("push")
-    if doc.child("pr") is not None and doc.str("pr") != "none":
+    if doc.child("pr") is not None and doc.text_at("pr") != "none":
         events.add("pull_request")
     if doc.child("schedules") is not None:
         events.add("schedule")
@@ -300,7 +300,7 @@ def _azure(path: str, doc: Node) -> list[Job]:
     def job(body: Node, name: str, stage: Node | None) -> None:
         steps = [s for n in _azure_steps(body) if (s := _azure_step(n)) is not None]
         env = body.child("environment")
-        depends = (stage or body).list("dependsOn")
+        depends = (stage or body).list_at("dependsOn")
         found.append(
             Job(
                 path,
@@ -310,29 +310,33 @@ def _azure(path: str, doc: Node) -> list[Job]:
                 frozenset(events),
                 tuple(steps),
                 tuple(n.text for n in depends),
-                (env.str("name") or env.text) if env is not None else "",
+                (env.text_at("name") or env.text) if env is not None else "",
                 env.line if env is not None else 0,
-                disabled=bool(_OFF.match(body.str("condition"))),
+                disabled=bool(_OFF.match(body.text_at("condition"))),
                 soft=_truth(body.child("continueOnError")),
-                condition=body.str("condition"),
+                condition=body.text_at("condition"),
             )
         )
 
-    for stage in doc.list("stages"):
-        for body in stage.list("jobs"):
-            job(body, stage.str("stage") or body.str("job") or body.str("deployment"), stage)
-    for body in doc.list("jobs"):
-        job(body, body.str("job") or body.str("deployment"), None)
+    for stage in doc.list_at("stages"):
+        for body in stage.list_at("jobs"):
+            job(
+                body,
+                stage.text_at("stage") or body.text_at("job") or body.text_at("deployment"),
+                stage,
+            )
+    for body in doc.list_at("jobs"):
+        job(body, body.text_at("job") or body.text_at("deployment"), None)
     if doc.child("steps") is not None:
         job(doc, "pipeline", None)
     return found
 
 
 def _azure_steps(body: Node) -> list[Node]:
-    steps = list(body.list("steps"))
+    steps = list(body.list_at("steps"))
     for _, strategy in body.pairs("strategy"):
         for _, phase in strategy.pairs():
-            steps.extend(phase.list("steps"))
+            steps.extend(phase.list_at("steps"))
     return steps
 
 
@@ -340,19 +344,19 @@ def _azure_step(node: Node) -> Step | None:
     run = (
         node.child("script") or node.child("bash") or node.child("pwsh") or node.child("powershell")
     )
-    task = node.str("task")
+    task = node.text_at("task")
     inputs = node.child("inputs")
     if run is None and inputs is not None:
         run = inputs.child("script") or inputs.child("inlineScript")
-    if run is None and not task and not node.str("template"):
+    if run is None and not task and not node.text_at("template"):
         return None
     return Step(
         node.line,
-        node.str("displayName"),
-        task or node.str("template"),
+        node.text_at("displayName"),
+        task or node.text_at("template"),
         _run_lines(run),
         soft=_truth(node.child("continueOnError")),
-        disabled=bool(_OFF.match(node.str("condition"))) or node.str("enabled") == "false",
+        disabled=bool(_OFF.match(node.text_at("condition"))) or node.text_at("enabled") == "false",
         inputs=inputs,
     )
 
@@ -362,20 +366,22 @@ def _circleci(path: str, doc: Node) -> list[Job]:
     approvals: dict[str, Node] = {}
     needs: dict[str, tuple[str, ...]] = {}
     for _, flow in doc.pairs("workflows"):
-        for entry in flow.list("jobs"):
+        for entry in flow.list_at("jobs"):
             for name, body in entry.pairs():
-                needs[name] = tuple(n.text for n in body.list("requires"))
-                if body.str("type") == "approval":
+                needs[name] = tuple(n.text for n in body.list_at("requires"))
+                if body.text_at("type") == "approval":
                     approvals[name] = body
     scheduled = any(k == "cron" for k, _ in doc.walk())
     events = frozenset({"push", "schedule"} if scheduled else {"push"})
     for name, body in doc.pairs("jobs"):
         steps = []
-        for step in body.list("steps"):
+        for step in body.list_at("steps"):
             run = step.child("run")
             if run is not None:
                 steps.append(
-                    Step(step.line, run.str("name"), "", _run_lines(run.child("command") or run))
+                    Step(
+                        step.line, run.text_at("name"), "", _run_lines(run.child("command") or run)
+                    )
                 )
             elif step.text or step.map:
                 uses = step.text or next(iter(step.map or {}), "")

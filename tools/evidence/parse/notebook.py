@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python import (
-    PythonModule,
-    read_lines,
-    summarise,
-    syntax_tree,
-)
+from mlops_advisor.tools.evidence.parse.python import summarise, syntax_tree
+from mlops_advisor.tools.evidence.parse.python_lines import read_lines
+from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 
+_TRIES: Final = 4
 _LINE_MAGICS: Final = ("%", "!", "?")
 _CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
 
@@ -46,17 +46,37 @@ def parse_notebook(path: str, text: str) -> Notebook:
     book = Notebook(path, PythonModule(path, notebook=True))
     for number, lines in sources:
         book.lines.extend((number, i, line) for i, line in enumerate(lines, 1))
-    whole = "\n".join(line for _, lines in sources for line in lines)
+    whole = _joined([lines for _, lines in sources])
     tree, problem = syntax_tree(whole)
     if tree is None:
-        good = [
-            lines if syntax_tree("\n".join(lines))[0] else [""] * len(lines) for _, lines in sources
-        ]
-        tree, again = syntax_tree("\n".join(line for lines in good for line in lines))
-        book.problem = f"some cells do not parse: {problem}" if not again else again
+        tree = _without_bad_cells([lines for _, lines in sources], problem)
+        book.problem = f"some cells do not parse: {problem}" if tree is not None else problem
     book.module = summarise(path, tree) if tree is not None else read_lines(path, whole)
     book.module.notebook = True
     return book
+
+
+def _without_bad_cells(sources: list[list[str]], problem: str) -> ast.Module | None:
+    """Blank the cell that the parser points at and try again; when that fails, try each cell."""
+    for _ in range(_TRIES):
+        found = re.search(r"line (\d{1,9})$", problem)
+        if not found:
+            break
+        at = int(found.group(1))
+        for i, lines in enumerate(sources):
+            at -= len(lines)
+            if at <= 0:
+                sources[i] = [""] * len(lines)
+                break
+        tree, problem = syntax_tree(_joined(sources))
+        if tree is not None:
+            return tree
+    good = [s if syntax_tree("\n".join(s))[0] else [""] * len(s) for s in sources]
+    return syntax_tree(_joined(good))[0]
+
+
+def _joined(sources: list[list[str]]) -> str:
+    return "\n".join(line for lines in sources for line in lines)
 
 
 def _cells(data: dict[str, object]) -> list[tuple[int, list[str]]]:

@@ -10,8 +10,22 @@ import ast
 import re
 import threading
 import warnings
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any, Final
+
+from mlops_advisor.tools.evidence.parse.python_lines import read_lines
+from mlops_advisor.tools.evidence.parse.python_model import (
+    Call,
+    Check,
+    Class,
+    Function,
+    Import,
+    PythonModule,
+    Ref,
+    Value,
+)
 
 _MAX_STRING: Final = 500
 _MAX_ARGS: Final = 40
@@ -19,122 +33,19 @@ _MAX_ARGS: Final = 40
 _DEEP: Final = re.compile(
     r"(?:[\[({]\s{0,8}){90}|(?:(?:\bnot\b|\bawait\b|[-+~])\s{0,8}){200}|(?:lambda\s{0,8}:\s{0,8}){60}"
 )
+# A look for these is quick, the pattern is not.  What slips by, the parser's own limits stop.
+_DEEP_MARKS: Final = (
+    *(c * 8 for c in "[({-+~"),
+    *(f"{c} " * 4 for c in "[({-+~"),
+    "not not not ",
+    "await await ",
+    "lambda:lambda:",
+    "lambda: lambda: lambda:",
+)
 _MAX_ELIF: Final = 600
 _MAX_CHAIN: Final = 24
 # catch_warnings swaps process-wide state, so only one thread may be inside it.
 _WARNINGS: Final = threading.Lock()
-
-
-@dataclass(frozen=True, slots=True)
-class Ref:
-    """A value that is not a literal: its dotted name, or `?`."""
-
-    name: str
-
-
-Value = str | int | float | bool | None | Ref | tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Call:
-    """One call: `name` resolved through imports (`mlflow.log_metric`), variables and chains.
-
-    A method of an object made by a call shows as `pkg.Class().method`. `scope` is the function
-    or class around it; `swallowed` says that an `except` around it lets no failure through.
-    """
-
-    name: str
-    line: int
-    args: tuple[Value, ...]
-    kwargs: dict[str, Value]
-    scope: str
-    swallowed: bool
-
-    @property
-    def last(self) -> str:
-        """Last part of the name."""
-        return self.name.rpartition(".")[2]
-
-    def text_of(self, key: str, position: int = -1) -> str:
-        """Literal string given by keyword, or by position, or empty."""
-        value = self.kwargs.get(key)
-        if value is None and 0 <= position < len(self.args):
-            value = self.args[position]
-        return value if isinstance(value, str) else ""
-
-
-@dataclass(slots=True)
-class Import:
-    """One import: module with leading dots when relative, the name taken from it, line."""
-
-    module: str
-    name: str
-    line: int
-
-
-@dataclass(slots=True)
-class Function:
-    """One function: qualified name, decorators resolved, parameters with annotations."""
-
-    name: str
-    line: int
-    end_line: int
-    decorators: tuple[str, ...]
-    params: tuple[tuple[str, str], ...]
-    empty: bool
-
-    @property
-    def last(self) -> str:
-        """Name without the class."""
-        return self.name.rpartition(".")[2]
-
-
-@dataclass(slots=True)
-class Class:
-    """One class with its bases, resolved, and the names of annotated fields."""
-
-    name: str
-    line: int
-    bases: tuple[str, ...]
-    fields: tuple[str, ...]
-
-
-@dataclass(slots=True)
-class Check:
-    """Something that stops the program: `assert`, or `if ...: raise` / `exit`."""
-
-    kind: str  # assert, raise, exit, return
-    line: int
-    names: tuple[str, ...]  # names, attributes and strings in the condition, lower case
-    compares: bool  # <, <=, >, >=
-    constant: bool  # the condition holds no name: `assert True`
-    scope: str
-    swallowed: bool
-
-
-@dataclass(slots=True)
-class PythonModule:
-    """Summary of one file or notebook."""
-
-    path: str
-    imports: list[Import] = field(default_factory=list)
-    calls: list[Call] = field(default_factory=list)
-    functions: list[Function] = field(default_factory=list)
-    classes: list[Class] = field(default_factory=list)
-    checks: list[Check] = field(default_factory=list)
-    branches: list[Check] = field(default_factory=list)  # comparisons that decide, without a stop
-    constants: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    strings: list[tuple[str, int]] = field(default_factory=list)  # those that look like addresses
-    raises: list[tuple[str, int]] = field(default_factory=list)  # scope and line
-    made: dict[str, str] = field(default_factory=dict)  # variable -> name of the call that made it
-    main: bool = False
-    problem: str = ""
-    notebook: bool = False
-    roots: frozenset[str] = frozenset()  # top-level packages imported
-
-    def scoped(self, scope: str) -> list[Call]:
-        """Calls inside a function or class, nested ones included."""
-        return [c for c in self.calls if c.scope == scope or c.scope.startswith(scope + ".")]
 
 
 def parse_python(path: str, text: str) -> PythonModule:
@@ -149,7 +60,9 @@ def parse_python(path: str, text: str) -> PythonModule:
 
 def syntax_tree(text: str) -> tuple[ast.Module | None, str]:
     """Parse, or say why not."""
-    if _DEEP.search(text) or text.count("elif ") > _MAX_ELIF:
+    if any(mark in text for mark in _DEEP_MARKS) and _DEEP.search(text):
+        return None, "nested too deeply"
+    if text.count("elif ") > _MAX_ELIF:
         return None, "nested too deeply"
     try:
         with _WARNINGS, warnings.catch_warnings():
@@ -173,14 +86,16 @@ def summarise(path: str, tree: ast.Module) -> PythonModule:
     return module
 
 
+# Fields that hold no code: contexts, operators, names, numbers.
 _SKIPPED_FIELDS: Final = frozenset(
-    ("ctx", "op", "ops", "kind", "type_comment", "type_ignores", "type_params", "returns")
+    "ctx op ops kind type_comment type_ignores type_params returns name asname module level names"
+    " arg id attr simple conversion rest kwd_attrs is_async".split()
 )
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     cls: tuple(f for f in cls._fields if f not in _SKIPPED_FIELDS)
     for cls in vars(ast).values()
     if isinstance(cls, type) and issubclass(cls, ast.AST)
-} | {ast.Name: (), ast.alias: (), ast.Attribute: ("value",)}
+} | {ast.Constant: ()}
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _EXITS: Final = ("sys.exit", "exit", "quit", "os._exit")
 
@@ -200,8 +115,9 @@ class _Walker:
         self._module = module
         self._aliases: dict[str, str] = {}
         self._made: dict[str, str] = {}  # variable -> raw name of the call that made it
-        self._stack: list[tuple[ast.AST, _Scope]] = []
-        self._take: dict[type, Any] = {
+        # Statements of other scopes, to be walked when those at hand are done.
+        self._waiting: deque[tuple[Sequence[ast.AST], _Scope]] = deque()
+        steps: dict[type, Any] = {
             ast.Call: self._call,
             ast.Import: self._import,
             ast.ImportFrom: self._import_from,
@@ -218,44 +134,50 @@ class _Walker:
             ast.Try: self._try,
             ast.Constant: self._constant,
         }
+        # What to do with a node, and which of its fields to follow; others hold nothing to see.
+        self._plan: dict[type, tuple[Any, tuple[str, ...]]] = {
+            cls: (steps.get(cls), fields)
+            for cls, fields in _FIELDS.items()
+            if fields or cls in steps
+        }
 
     def run(self, tree: ast.Module) -> None:
-        stack, take, fields = self._stack, self._take, _FIELDS
-        stack.append((tree, _Scope("", swallowed=False)))
-        while stack:
-            node, scope = stack.pop()
-            cls = node.__class__
-            step = take.get(cls)
-            if step is not None:
-                scope = step(node, scope)
-                if scope is None:
+        plan, waiting = self._plan, self._waiting
+        waiting.append(([tree], _Scope("", swallowed=False)))
+        while waiting:
+            first, scope = waiting.popleft()
+            queue: deque[ast.AST] = deque(first)
+            next_, add, extend = queue.popleft, queue.append, queue.extend
+            while queue:
+                node = next_()
+                todo = plan.get(node.__class__)
+                if todo is None:
                     continue
-            for name in fields[cls]:
-                value = getattr(node, name)
-                if value.__class__ is list:
-                    for item in reversed(value):
-                        if item is not None and item.__class__ is not str:
-                            stack.append((item, scope))
-                elif isinstance(value, ast.AST):
-                    stack.append((value, scope))
+                step, fields = todo
+                if step is not None and step(node, scope):
+                    continue
+                for name in fields:
+                    value = getattr(node, name)
+                    if value.__class__ is list:
+                        extend(value)
+                    elif value is not None:
+                        add(value)
 
-    def _import(self, node: ast.Import, scope: _Scope) -> _Scope:
+    def _import(self, node: ast.Import, _scope: _Scope) -> None:
         for alias in node.names:
             self._module.imports.append(Import(alias.name, "", node.lineno))
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
-        return scope
 
-    def _import_from(self, node: ast.ImportFrom, scope: _Scope) -> _Scope:
+    def _import_from(self, node: ast.ImportFrom, _scope: _Scope) -> None:
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             self._module.imports.append(Import(module, alias.name, node.lineno))
             if alias.name != "*":
                 dotted = f"{module}.{alias.name}" if node.module else module + alias.name
                 self._aliases[alias.asname or alias.name] = dotted
-        return scope
 
-    def _call(self, node: ast.Call, scope: _Scope) -> _Scope:
+    def _call(self, node: ast.Call, scope: _Scope) -> None:
         name = _raw(node.func)
         if name:
             kwargs: dict[str, Value] = {}
@@ -268,9 +190,8 @@ class _Walker:
             self._module.calls.append(
                 Call(name, node.lineno, args, kwargs, scope.name, scope.swallowed)
             )
-        return scope
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> _Scope:
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> bool:
         name = f"{scope.name}.{node.name}" if scope.name else node.name
         args = node.args
         params = [*args.posonlyargs, *args.args, *args.kwonlyargs]
@@ -286,9 +207,16 @@ class _Walker:
                 _is_empty(node.body),
             )
         )
-        return _Scope(name, swallowed=False)
+        inside = [
+            *node.decorator_list,
+            *args.defaults,
+            *(d for d in args.kw_defaults if d),
+            *params,
+        ]
+        self._waiting.append(([*inside, *node.body], _Scope(name, swallowed=False)))
+        return True
 
-    def _class(self, node: ast.ClassDef, scope: _Scope) -> _Scope:
+    def _class(self, node: ast.ClassDef, scope: _Scope) -> bool:
         name = f"{scope.name}.{node.name}" if scope.name else node.name
         fields = tuple(
             [
@@ -299,9 +227,11 @@ class _Walker:
         )
         bases = tuple([_raw(b) for b in node.bases])
         self._module.classes.append(Class(name, node.lineno, bases, fields))
-        return _Scope(name, swallowed=False)
+        inside = [*node.decorator_list, *node.bases, *node.keywords, *node.body]
+        self._waiting.append((inside, _Scope(name, swallowed=False)))
+        return True
 
-    def _assign(self, node: ast.Assign | ast.AnnAssign, scope: _Scope) -> _Scope:
+    def _assign(self, node: ast.Assign | ast.AnnAssign, _scope: _Scope) -> None:
         value = node.value
         if isinstance(value, ast.Await):
             value = value.value
@@ -319,19 +249,16 @@ class _Walker:
             elif isinstance(value, ast.Dict):
                 for key, item in _dict_items(value).items():
                     self._module.constants.setdefault(f"{name}.{key}", (item, node.lineno))
-        return scope
 
-    def _with(self, node: ast.With | ast.AsyncWith, scope: _Scope) -> _Scope:
+    def _with(self, node: ast.With | ast.AsyncWith, _scope: _Scope) -> None:
         for item in node.items:
             if isinstance(item.context_expr, ast.Call) and isinstance(item.optional_vars, ast.Name):
                 self._made.setdefault(item.optional_vars.id, _raw(item.context_expr.func))
-        return scope
 
-    def _assert(self, node: ast.Assert, scope: _Scope) -> _Scope:
+    def _assert(self, node: ast.Assert, scope: _Scope) -> None:
         self._check("assert", node, node.test, scope)
-        return scope
 
-    def _if(self, node: ast.If, scope: _Scope) -> _Scope:
+    def _if(self, node: ast.If, scope: _Scope) -> None:
         for branch in (node.body, node.orelse):
             kind = _stops(branch)
             if kind:
@@ -346,7 +273,6 @@ class _Walker:
                 self._module.branches.append(check)
         if not scope.name and _is_main(node.test):
             self._module.main = True
-        return scope
 
     def _check(self, kind: str, node: ast.stmt, test: ast.expr, scope: _Scope) -> None:
         names, compares = _names_in(test)
@@ -354,30 +280,30 @@ class _Walker:
             Check(kind, node.lineno, names, compares, not names, scope.name, scope.swallowed)
         )
 
-    def _raise(self, node: ast.Raise, scope: _Scope) -> _Scope:
+    def _raise(self, node: ast.Raise, scope: _Scope) -> None:
         self._module.raises.append((scope.name, node.lineno))
-        return scope
 
-    def _try(self, node: ast.Try, scope: _Scope) -> _Scope | None:
-        swallowed = scope.swallowed or any(_swallows(h) for h in node.handlers)
-        inner = _Scope(scope.name, swallowed=swallowed)
-        self._stack.extend((s, scope) for h in reversed(node.handlers) for s in reversed(h.body))
-        self._stack.extend((s, scope) for s in reversed(node.finalbody))
-        self._stack.extend((s, scope) for s in reversed(node.orelse))
-        self._stack.extend((s, inner) for s in reversed(node.body))
-        return None
+    def _try(self, node: ast.Try, scope: _Scope) -> bool:
+        hidden = scope.swallowed or any(_swallows(h) for h in node.handlers)
+        self._waiting.append((list(node.body), _Scope(scope.name, swallowed=hidden)))
+        rest = [*node.orelse, *node.finalbody, *(s for h in node.handlers for s in h.body)]
+        self._waiting.append((rest, scope))
+        return True
 
-    def _constant(self, node: ast.Constant, scope: _Scope) -> _Scope:
+    def _constant(self, node: ast.Constant, _scope: _Scope) -> None:
         value = node.value
         if value.__class__ is str and 4 < len(value) <= _MAX_STRING and _keep_string(value):
             self._module.strings.append((value, node.lineno))
-        return scope
 
     def resolve(self) -> None:
         """Replace local names by what they stand for, now that every import is known."""
         cache: dict[str, str] = {}
-        for call in self._module.calls:
+        module = self._module
+        for found in (module.calls, module.checks, module.branches, module.functions):
+            found.sort(key=attrgetter("line"))
+        for call in module.calls:
             call.name = self._resolved(call.name, cache)
+            call.last = call.name.rpartition(".")[2]
         self._module.made = {v: self._resolved(c, cache) for v, c in self._made.items()}
         for function in self._module.functions:
             function.decorators = tuple(self._resolved(d, cache) for d in function.decorators)
@@ -409,6 +335,14 @@ class _Walker:
 
 def _raw(node: ast.AST | None) -> str:
     """Dotted name of an expression, chains of calls included; empty when it has none."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+        return f"{node.value.id}.{node.attr}"
+    return _raw_chain(node)
+
+
+def _raw_chain(node: ast.AST | None) -> str:
     parts: list[str] = []
     suffix = ""
     for _ in range(_MAX_CHAIN):
@@ -433,12 +367,15 @@ def _value(node: ast.AST) -> Value:
         if isinstance(value, str):
             return value[:_MAX_STRING]
         return value if isinstance(value, (int, float, bool)) or value is None else Ref("?")
+    if isinstance(node, (ast.Name, ast.Attribute, ast.Call)):
+        return Ref(_raw(node) or "?")
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
-        return tuple([_simple(e) for e in node.elts[:_MAX_ARGS]])
-    return _simple(node)
+        return tuple([_item(e) for e in node.elts[:_MAX_ARGS]])
+    return _item(node)
 
 
-def _simple(node: ast.AST) -> Value:
+def _item(node: ast.AST) -> Value:
+    """A value that is no list, so that lists in lists are not followed."""
     if isinstance(node, ast.Constant):
         return _value(node)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -447,7 +384,7 @@ def _simple(node: ast.AST) -> Value:
             return -inner.value
     if isinstance(node, ast.JoinedStr):
         return "".join(
-            f"{p.value}"[:_MAX_STRING] if isinstance(p, ast.Constant) else "{}"
+            str(p.value)[:_MAX_STRING] if isinstance(p, ast.Constant) else "{}"
             for p in node.values[:_MAX_ARGS]
         )
     return Ref(_raw(node) or "?")
@@ -539,69 +476,7 @@ def _names_in(test: ast.expr) -> tuple[tuple[str, ...], bool]:
     return tuple(names), compares
 
 
-_STRING_MARKS: Final = (
-    "://",
-    ":/",
-    "INSERT ",
-    "insert ",
-    "AS OF",
-    "ASOF",
-    "sha256",
-    ".pkl",
-    ".joblib",
-    ".pt",
-)
-
-
 def _keep_string(value: str) -> bool:
-    return any(mark in value for mark in _STRING_MARKS)
-
-
-_IMPORT_LINE: Final = re.compile(
-    r"^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+(.{1,300})|import[ \t]+([\w.]{1,200})(?:[ \t]+as[ \t]+(\w{1,80}))?)"
-)
-_CALL_LINE: Final = re.compile(r"([A-Za-z_][\w.]{0,200})\(")
-_DEF_LINE: Final = re.compile(r"^[ \t]{0,80}(?:async[ \t]+)?def[ \t]+(\w{1,120})")
-_MAX_LINE: Final = 2_000
-
-
-def read_lines(path: str, text: str) -> PythonModule:
-    """The same summary, poorer, from single lines."""
-    module = PythonModule(path)
-    aliases: dict[str, str] = {}
-    scope = ""
-    for number, full in enumerate(text.split("\n"), 1):
-        line = full[:_MAX_LINE].partition("#")[0]
-        if not line.strip():
-            continue
-        if found := _IMPORT_LINE.match(line):
-            _import_line(module, found, number, aliases)
-            continue
-        if found := _DEF_LINE.match(line):
-            scope = found.group(1)
-            module.functions.append(Function(scope, number, number, (), (), empty=False))
-            continue
-        for call in _CALL_LINE.finditer(line):
-            root, dot, rest = call.group(1).partition(".")
-            name = aliases.get(root, root) + dot + rest
-            module.calls.append(Call(name, number, (), {}, scope, swallowed=False))
-    module.roots = frozenset(
-        i.module.partition(".")[0] for i in module.imports if not i.module.startswith(".")
-    )
-    return module
-
-
-def _import_line(
-    module: PythonModule, found: re.Match[str], number: int, aliases: dict[str, str]
-) -> None:
-    source, names, plain, alias = found.groups()
-    if plain:
-        module.imports.append(Import(plain, "", number))
-        if alias:
-            aliases[alias] = plain
-        return
-    for part in names.strip("() \\").split(","):
-        words = part.split()
-        if words:
-            module.imports.append(Import(source, words[0], number))
-            aliases[words[-1]] = f"{source}.{words[0]}"
+    if "/" in value:
+        return ":/" in value
+    return "INSERT " in value or "insert " in value

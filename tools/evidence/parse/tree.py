@@ -48,12 +48,12 @@ class Node:
                     break
         return found
 
-    def str(self, *path: str) -> str:
+    def text_at(self, *path: str) -> str:
         """Text of the scalar at a path, or empty."""
         node = self.get(*path)
         return node.text if node is not None else ""
 
-    def list(self, *path: str) -> list[Node]:
+    def list_at(self, *path: str) -> list[Node]:
         """Items of the list at a path; a scalar or map counts as a list of one."""
         node = self.get(*path)
         if node is None:

@@ -37,12 +37,12 @@ class Probe:
 
 
 def probe(
-    id_: str, *, practice: str, searched: str
+    id_: str, *, practice: str, asks: str, searched: str
 ) -> Callable[[Callable[[Repository], Verdict]], Probe]:
-    """Make a function a probe; its docstring is the question."""
+    """Make a function the probe that answers a question."""
 
     def make(look: Callable[[Repository], Verdict]) -> Probe:
-        return Probe(id_, practice, (look.__doc__ or "").strip(), searched, look)
+        return Probe(id_, practice, asks, searched, look)
 
     return make
 

@@ -6,7 +6,7 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.evidence.parse.ci import Job
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
 
 DEPLOY: Final = re.compile(
@@ -78,11 +78,13 @@ def job_deploys(job: Job) -> int:
     return 0
 
 
+@shared
 def deploy_runs(repo: Repository) -> list[Run]:
     """Commands that deploy, infrastructure aside."""
     return [r for r in repo.runs.matching(DEPLOY) if not _INFRA.search(r.text)]
 
 
+@shared
 def deploy_jobs(repo: Repository) -> list[tuple[Job, int]]:
     """CI jobs that deploy, with the line; commands behind make and scripts count."""
     found = [(job, line) for job in repo.jobs if (line := job_deploys(job))]
@@ -126,6 +128,7 @@ def applied(repo: Repository, path: str) -> tuple[Run | None, bool]:
     return best, False
 
 
+@shared
 def gitops(repo: Repository) -> tuple[str, int] | None:
     """An Argo CD or Flux object that applies this repository's manifests."""
     for m in repo.kinds("Application", "ApplicationSet", "Kustomization", "HelmRelease"):
@@ -136,6 +139,7 @@ def gitops(repo: Repository) -> tuple[str, int] | None:
     return None
 
 
+@shared
 def deployment_shown(repo: Repository) -> tuple[str, int] | None:
     """Where the workspace shows how it is brought into production; None: that is elsewhere."""
     for m in repo.manifests:

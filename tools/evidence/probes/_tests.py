@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from mlops_advisor.tools.evidence.models import Strength
-from mlops_advisor.tools.evidence.parse.python import PythonModule
+from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.probes._base import C, E, Verdict, W, absent, present, unknown
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 
 class TestFile(NamedTuple):
@@ -20,6 +20,7 @@ class TestFile(NamedTuple):
     hollow: int
 
 
+@shared
 def test_files(repo: Repository) -> list[TestFile]:
     """Files with at least one test function."""
     found = []

@@ -20,7 +20,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     unknown,
 )
 from mlops_advisor.tools.evidence.probes._tests import runner_strength
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _WHERE: Final = "calls of pandera, Great Expectations, TFDV, Deepchecks, Soda, dbt tests, and own checks that raise, in Python, SQL models and YAML"
 _RUNS_SCHEMA: Final = (
@@ -81,15 +81,23 @@ _VALUE_WORDS: Final = (
 )
 
 
-@probe("schema_checks", practice="schema_validation", searched=_WHERE)
-def schema_checks(repo: Repository) -> Verdict:
-    """Do schema checks run on input data and stop the run?"""
+@probe(
+    "schema_checks",
+    practice="schema_validation",
+    asks="Do schema checks run on input data and stop the run?",
+    searched=_WHERE,
+)
+def _schema_checks(repo: Repository) -> Verdict:
     return _checks(repo, "schema", _SCHEMA_WORDS)
 
 
-@probe("value_checks", practice="value_validation", searched=_WHERE)
-def value_checks(repo: Repository) -> Verdict:
-    """Do value checks run on input data and stop the run?"""
+@probe(
+    "value_checks",
+    practice="value_validation",
+    asks="Do value checks run on input data and stop the run?",
+    searched=_WHERE,
+)
+def _value_checks(repo: Repository) -> Verdict:
     return _checks(repo, "value", _VALUE_WORDS)
 
 
@@ -178,6 +186,7 @@ def _defines(name: str) -> bool:
     return name.startswith(_DEFINES) and not name.endswith((".validate", ".run"))
 
 
+@shared
 def _schema_names(repo: Repository) -> frozenset[str]:
     """Names of schemas defined anywhere: variables and classes."""
     names: set[str] = set()
@@ -280,7 +289,7 @@ def _dbt(repo: Repository, kind: str) -> Verdict | None:
     found: list[Spot] = []
     for file in repo.yaml_files(holding=("tests:", "data_tests:")):
         for doc in file.docs:
-            for model in [*doc.list("models"), *doc.list("sources")]:
+            for model in [*doc.list_at("models"), *doc.list_at("sources")]:
                 for _, node in model.find("tests", "data_tests"):
                     found.append(Spot(file.path, node.line))
     if not found or not repo.named("dbt_project.yml"):

@@ -41,10 +41,10 @@ _READS: Final = frozenset(
 @probe(
     "data_jobs",
     practice="data_pipeline_automated",
+    asks="Is training data extracted and prepared by a job that anyone can run again?",
     searched="scripts that read, prepare and write data, pipelines and commands that run them, dbt projects",
 )
-def data_jobs(repo: Repository) -> Verdict:
-    """Is training data extracted and prepared by a job that anyone can run again?"""
+def _data_jobs(repo: Repository) -> Verdict:
     found: list[Spot] = []
     for path, module in repo.code.product.items():
         if module.notebook or path in repo.code.serving or path in repo.code.batch:

@@ -53,10 +53,10 @@ _TIME_TRAVEL: Final = (
 @probe(
     "data_versions",
     practice="data_versioning",
+    asks="Can a training run name the exact data it used?",
     searched=".dvc files and dvc.lock, LFS attributes, and calls of DVC, lakeFS, Delta, Iceberg, W&B artifacts, MLflow inputs",
 )
-def data_versions(repo: Repository) -> Verdict:
-    """Can a training run name the exact data it used?"""
+def _data_versions(repo: Repository) -> Verdict:
     found = stronger(_dvc(repo), _calls(repo), _time_travel(repo), _hashes(repo), _lfs(repo))
     if found is not None:
         return found

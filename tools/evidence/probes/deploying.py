@@ -44,6 +44,7 @@ _BEFORE: Final = (
     "int",
     "sandbox",
 )
+_SHORT: Final = 6  # shorter names of environments count as whole words only
 _WORD: Final = re.compile(r"[a-z]+(?:-prod)?")
 _MODEL_CALLS: Final = (
     "*.deploy",
@@ -75,10 +76,10 @@ _SDK: Final = frozenset(
 @probe(
     "deploy_script",
     practice="deployment_scripted",
+    asks="Is deployment a command that anyone in the team can run?",
     searched="deploy commands in CI, Makefiles and scripts, deploy calls in Python, manifests",
 )
-def deploy_script(repo: Repository) -> Verdict:
-    """Is deployment a command that anyone in the team can run?"""
+def _deploy_script(repo: Repository) -> Verdict:
     jobs = [(j, line) for j, line in deploy_jobs(repo) if j.automatic]
     if jobs:
         return present(
@@ -130,10 +131,10 @@ def _idle_words(job: Job) -> str:
 @probe(
     "model_delivery",
     practice="model_cd",
+    asks="Does a model or pipeline that passes reach production by an automated pipeline?",
     searched="CI jobs that deploy a model or its pipeline, what they wait for, and what starts them",
 )
-def model_delivery(repo: Repository) -> Verdict:
-    """Does a model or pipeline that passes reach production by an automated pipeline?"""
+def _model_delivery(repo: Repository) -> Verdict:
     idle = [j for j in repo.jobs if says_deploy(j) and (j.idle or j.disabled)]
     jobs = deploy_jobs(repo)
     about_model = repo.stages.scoring is not None or repo.stages.training is not None
@@ -208,10 +209,10 @@ def _before(job: Job, names: dict[tuple[str, str], Job]) -> set[tuple[str, str]]
 @probe(
     "environments",
     practice="environments_separated",
+    asks="Are development, staging and production separate, and does a release pass through them?",
     searched="environments of CI jobs, overlays, value files and Terraform folders by environment",
 )
-def environments(repo: Repository) -> Verdict:
-    """Are development, staging and production separate, and does a release pass through them?"""
+def _environments(repo: Repository) -> Verdict:
     production = [
         (j, line) for j, line in deploy_jobs(repo) if _is(f"{j.environment} {j.name}", _PRODUCTION)
     ]
@@ -257,16 +258,19 @@ def environments(repo: Repository) -> Verdict:
 
 
 def _is(text: str, words: tuple[str, ...]) -> bool:
-    return bool(set(_WORD.findall(text.lower().replace("_", "-"))) & set(words))
+    low = text.lower().replace("_", "-")
+    if any(w in low for w in words if len(w) > _SHORT):
+        return True
+    return bool(set(_WORD.findall(low)) & set(words))
 
 
 @probe(
     "infrastructure",
     practice="infrastructure_as_code",
+    asks="Is infrastructure created from code?",
     searched="Terraform, Pulumi, CDK, CloudFormation, Bicep, Helm, Kubernetes manifests, Ansible",
 )
-def infrastructure(repo: Repository) -> Verdict:
-    """Is infrastructure created from code?"""
+def _infrastructure(repo: Repository) -> Verdict:
     found = [(p, b.line) for p, b in repo.terraform if b.kind in ("resource", "module")]
     found += [
         (p, 1)
@@ -337,4 +341,8 @@ def infrastructure(repo: Repository) -> Verdict:
             f"Infrastructure is code, applied by hand with {runs[0].at}.",
             [*found[:4], runs[0].where],
         )
+    deploys = deploy_runs(repo)
+    if deploys:
+        detail = f"Infrastructure is described in code, and {deploys[0].at} deploys."
+        return present(repo, W, detail, [*found[:4], deploys[0].where])
     return present(repo, C, "Infrastructure is described in code; nothing found applies it.", found)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python import Check
+from mlops_advisor.tools.evidence.parse.python_model import Check
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -80,11 +80,14 @@ _SPLITS: Final = (
 )
 
 
+_METRIC_NAMES: Final = frozenset(METRICS)
+_METRIC_ENDS: Final = tuple(f"_{m}" for m in METRICS)
+_METRIC_STARTS: Final = tuple(f"{m}_" for m in METRICS)
+
+
 def is_metric(name: str) -> bool:
-    """True when a name speaks of a measure of quality."""
-    return name in METRICS or any(
-        name.endswith(f"_{m}") or name.startswith(f"{m}_") for m in METRICS
-    )
+    """Tell whether a name speaks of a measure of quality."""
+    return name in _METRIC_NAMES or name.endswith(_METRIC_ENDS) or name.startswith(_METRIC_STARTS)
 
 
 def _judges(check: Check) -> bool:
@@ -95,10 +98,10 @@ def _judges(check: Check) -> bool:
 @probe(
     "gate",
     practice="model_validation_gate",
+    asks="Does a candidate below its thresholds stop the release?",
     searched="conditions on metrics that raise, exit or branch in training, evaluation and pipeline code; model tests in CI",
 )
-def gate(repo: Repository) -> Verdict:
-    """Does a candidate below its thresholds stop the release?"""
+def _gate(repo: Repository) -> Verdict:
     code = repo.code
     own: list[Spot] = []
     branch: list[Spot] = []
@@ -150,10 +153,10 @@ def _model_tests(repo: Repository) -> Verdict | None:
 @probe(
     "holdout",
     practice="holdout_discipline",
+    asks="Is quality measured on data held out from training?",
     searched="splits of data and metrics computed outside training data",
 )
-def holdout(repo: Repository) -> Verdict:
-    """Is quality measured on data held out from training?"""
+def _holdout(repo: Repository) -> Verdict:
     found = spots(repo.code.calls(*_SPLITS))
     verdict = from_code(repo, "Data is split before evaluation", found, most=W)
     if verdict is not None:
@@ -196,10 +199,10 @@ def holdout(repo: Repository) -> Verdict:
 @probe(
     "baseline",
     practice="baseline_model",
+    asks="Is every model compared with a simple baseline?",
     searched="dummy models, functions and arguments named baseline in training and evaluation code",
 )
-def baseline(repo: Repository) -> Verdict:
-    """Is every model compared with a simple baseline?"""
+def _baseline(repo: Repository) -> Verdict:
     code = repo.code
     hits = code.calls("sklearn.dummy.", "mlflow.evaluate", "mlflow.models.evaluate")
     found = spots(
@@ -229,10 +232,10 @@ def baseline(repo: Repository) -> Verdict:
 @probe(
     "slices",
     practice="slice_evaluation",
+    asks="Is quality measured per relevant slice?",
     searched="metrics by group: MetricFrame, TFMA slicing specs, slicing functions, group-by next to metrics",
 )
-def slices(repo: Repository) -> Verdict:
-    """Is quality measured per relevant slice?"""
+def _slices(repo: Repository) -> Verdict:
     code = repo.code
     found = spots(
         code.calls(
@@ -294,10 +297,10 @@ def slices(repo: Repository) -> Verdict:
 @probe(
     "fairness",
     practice="fairness_assessment",
+    asks="Are quality and errors compared across relevant groups?",
     searched="calls of Fairlearn, AIF360, Aequitas, Fairness Indicators, SageMaker Clarify",
 )
-def fairness(repo: Repository) -> Verdict:
-    """Are quality and errors compared across relevant groups?"""
+def _fairness(repo: Repository) -> Verdict:
     code = repo.code
     found = spots(
         code.calls(
@@ -348,10 +351,10 @@ def _with_threshold(repo: Repository, verdict: Verdict, found: list[Spot]) -> Ve
 @probe(
     "explanations",
     practice="explainability",
+    asks="Can decisions be explained by a tested method?",
     searched="calls of SHAP, LIME, Captum, Alibi, InterpretML, Clarify, permutation importance",
 )
-def explanations(repo: Repository) -> Verdict:
-    """Can decisions be explained by a tested method?"""
+def _explanations(repo: Repository) -> Verdict:
     found = spots(
         repo.code.calls(
             "shap.",

@@ -81,10 +81,10 @@ _SAVES: Final = ("dump", "log_model", "save_model", "save", "register_model")
 @probe(
     "parity",
     practice="train_serve_parity",
+    asks="Does the same code or store compute features in training and serving?",
     searched="modules and functions used by both training and scoring code, stored preprocessing pipelines, feature store reads on both sides",
 )
-def parity(repo: Repository) -> Verdict:
-    """Does the same code or store compute features in training and serving?"""
+def _parity(repo: Repository) -> Verdict:
     code = repo.code
     scoring = frozenset(code.serving) | frozenset(code.batch)
     scoring_all = code.closure(scoring)
@@ -203,10 +203,10 @@ def _used_on_both_sides(repo: Repository, path: str) -> list[tuple[str, int]]:
 @probe(
     "feature_store",
     practice="feature_catalogue",
+    asks="Are features defined once and reused?",
     searched="definitions and reads of Feast, Tecton, Hopsworks, SageMaker, Databricks and Vertex feature stores",
 )
-def feature_store(repo: Repository) -> Verdict:
-    """Are features defined once and reused?"""
+def _feature_store(repo: Repository) -> Verdict:
     code = repo.code
     reads = spots(code.calls(*_OFFLINE, *_ONLINE))
     defines = spots(code.calls(*_DEFINES))
@@ -244,10 +244,10 @@ def feature_store(repo: Repository) -> Verdict:
 @probe(
     "as_of_joins",
     practice="point_in_time_correctness",
+    asks="Do training joins use only values known at prediction time?",
     searched="historical reads of feature stores, as-of joins in Python and SQL",
 )
-def as_of_joins(repo: Repository) -> Verdict:
-    """Do training joins use only values known at prediction time?"""
+def _as_of_joins(repo: Repository) -> Verdict:
     found = spots(
         repo.code.calls(
             "*.get_historical_features", "pandas.merge_asof", "*.join_asof", "*.merge_asof"

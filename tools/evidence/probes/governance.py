@@ -64,10 +64,10 @@ _MIN_PARTS: Final = 2
 @probe(
     "owner",
     practice="model_owner",
+    asks="Does every model have a named owner?",
     searched="CODEOWNERS, owner fields in model cards, manifests, catalogue files and pipelines",
 )
-def owner(repo: Repository) -> Verdict:
-    """Does every model have a named owner?"""
+def _owner(repo: Repository) -> Verdict:
     fields: list[tuple[str, int]] = []
     for file in repo.yaml_files(holding=("owner:", "owners:")):
         if "/.github/" in f"/{file.path}":
@@ -78,11 +78,11 @@ def owner(repo: Repository) -> Verdict:
                 for _, n in doc.find("owner", "owners", "model_owner")
                 if n.text.lower() not in _EMPTY_OWNERS or n.items
             ]
-    for doc in repo.documents:
-        if _CARD.search(doc.path.lower()):
+    for card in repo.documents:
+        if _CARD.search(card.path.lower()):
             fields += [
-                (doc.path, s.line)
-                for s in doc.sentences
+                (card.path, s.line)
+                for s in card.sentences
                 if re.match(
                     r"[\W_]{0,6}(?:model )?(?:owner|owned by|maintainer|contact)s?\W",
                     s.text.lower(),
@@ -129,10 +129,10 @@ def _code_owners(repo: Repository) -> list[tuple[str, int]]:
 @probe(
     "cards",
     practice="model_cards",
+    asks="Does each release have a model card?",
     searched="model card documents and their sections, calls that write cards in training code",
 )
-def cards(repo: Repository) -> Verdict:
-    """Does each release have a model card?"""
+def _cards(repo: Repository) -> Verdict:
     code = repo.code
     makers = spots(
         code.calls(
@@ -203,10 +203,10 @@ def _card_line(doc: Document) -> int:
 @probe(
     "approval",
     practice="release_approval",
+    asks="Does a release need a recorded approval?",
     searched="manual steps before production in CI, approval states of registries, protected environments as code",
 )
-def approval(repo: Repository) -> Verdict:
-    """Does a release need a recorded approval?"""
+def _approval(repo: Repository) -> Verdict:
     found: list[tuple[str, int]] = []
     for job in repo.jobs:
         if job.disabled:
@@ -279,10 +279,10 @@ def approval(repo: Repository) -> Verdict:
 @probe(
     "data_notes",
     practice="data_definitions",
+    asks="Are sources, meaning and permitted use of training data documented?",
     searched="data dictionaries, data sheets, described columns of dbt, Feast and Great Expectations",
 )
-def data_notes(repo: Repository) -> Verdict:
-    """Are sources, meaning and permitted use of training data documented?"""
+def _data_notes(repo: Repository) -> Verdict:
     for doc in repo.documents:
         low = doc.path.lower()
         named = any(
@@ -316,9 +316,9 @@ def data_notes(repo: Repository) -> Verdict:
         (f.path, n.key_line)
         for f in repo.yaml_files(holding=("description:",), named=("schema.yml", "sources.yml"))
         for d in f.docs
-        for m in [*d.list("models"), *d.list("sources")]
+        for m in [*d.list_at("models"), *d.list_at("sources")]
         for _, n in m.find("columns")
-        if any(c.str("description") for c in n.list())
+        if any(c.text_at("description") for c in n.list_at())
     ]
     if described:
         return present(repo, W, "Columns are described beside the code that makes them.", described)
@@ -332,10 +332,10 @@ def data_notes(repo: Repository) -> Verdict:
 @probe(
     "purpose",
     practice="purpose_documented",
+    asks="Are purpose, users and limits of the model written down?",
     searched="model cards and documents with sections on intended use and limits",
 )
-def purpose(repo: Repository) -> Verdict:
-    """Are purpose, users and limits of the model written down?"""
+def _purpose(repo: Repository) -> Verdict:
     for doc in repo.documents:
         for line, _, title in doc.headings:
             if re.search(
@@ -353,10 +353,12 @@ def purpose(repo: Repository) -> Verdict:
 
 
 @probe(
-    "access", practice="access_control", searched="roles and bindings in Kubernetes and Terraform"
+    "access",
+    practice="access_control",
+    asks="Is access to data, models and production given by role?",
+    searched="roles and bindings in Kubernetes and Terraform",
 )
-def access(repo: Repository) -> Verdict:
-    """Is access to data, models and production given by role?"""
+def _access(repo: Repository) -> Verdict:
     found = [
         (m.path, m.line)
         for m in repo.kinds(

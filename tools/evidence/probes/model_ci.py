@@ -16,7 +16,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     probe,
     unknown,
 )
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
 
 _MODEL: Final = re.compile(
@@ -24,6 +24,7 @@ _MODEL: Final = re.compile(
 )
 
 
+@shared
 def model_lines(repo: Repository) -> list[Run]:
     """CI commands that train, evaluate or test a model."""
     code = repo.code
@@ -69,10 +70,10 @@ def _tests_model(repo: Repository, path: str) -> bool:
 @probe(
     "model_ci",
     practice="model_ci",
+    asks="On each change, does CI test the ML code and train, evaluate or validate the model?",
     searched="CI jobs and the scripts, make targets and tests they run",
 )
-def model_ci(repo: Repository) -> Verdict:
-    """On each change, does CI test the ML code and train, evaluate or validate the model?"""
+def _model_ci(repo: Repository) -> Verdict:
     if not repo.stages.ml:
         return not_applicable("No machine learning here.")
     lines = model_lines(repo)

@@ -34,10 +34,10 @@ _FILES: Final = (
 @probe(
     "package",
     practice="model_packaged",
+    asks="Do model and scoring code ship as one versioned artefact?",
     searched="Dockerfiles that start a service or job, bentofile and the like, log_model calls, image builds in CI",
 )
-def package(repo: Repository) -> Verdict:
-    """Do model and scoring code ship as one versioned artefact?"""
+def _package(repo: Repository) -> Verdict:
     verdict = stronger(_image(repo), _logged(repo), _files(repo))
     if verdict is not None:
         return verdict
@@ -83,7 +83,7 @@ def _image(repo: Repository) -> Verdict | None:
     for job in repo.jobs:
         for step in job.steps:
             pushes = step.uses.lower().startswith(PUSH_ACTIONS) and (
-                step.inputs is None or step.inputs.str("push") != "false"
+                step.inputs is None or step.inputs.text_at("push") != "false"
             )
             line = next(
                 (c for c in step.commands if not c.idle and PUSH_IMAGE.search(c.text)), None

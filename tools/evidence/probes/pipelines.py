@@ -40,10 +40,10 @@ _START: Final = (
 @probe(
     "training_pipeline",
     practice="training_pipeline",
+    asks="Does training run as an orchestrated pipeline of steps?",
     searched="pipeline definitions of Airflow, Kubeflow, Prefect, Dagster, Metaflow, Flyte, ZenML, Kedro, DVC, Argo, SageMaker, Vertex, Azure ML, TFX, Luigi, Databricks",
 )
-def training_pipeline(repo: Repository) -> Verdict:
-    """Does training run as an orchestrated pipeline of steps?"""
+def _training_pipeline(repo: Repository) -> Verdict:
     flows = [f for f in repo.flows.all if f.trains and not repo.is_aside(f.path)]
     if flows:
         flow = flows[0]
@@ -110,10 +110,10 @@ def training_pipeline(repo: Repository) -> Verdict:
 @probe(
     "training_trigger",
     practice="training_triggered",
+    asks="Does training start by schedule or on new data, without a person?",
     searched="schedules, sensors and events of orchestrators, cron objects, CI schedules, cloud schedulers",
 )
-def training_trigger(repo: Repository) -> Verdict:
-    """Does training start by schedule or on new data, without a person?"""
+def _training_trigger(repo: Repository) -> Verdict:
     triggers = repo.flows.triggers
     live = [t for t in triggers if not t.off]
     if live:
@@ -140,10 +140,10 @@ def training_trigger(repo: Repository) -> Verdict:
 @probe(
     "retraining_on_signal",
     practice="continuous_training",
+    asks="Does drift or a fall in live performance start retraining?",
     searched="code that starts training in the same function or module that judges drift or live quality",
 )
-def retraining_on_signal(repo: Repository) -> Verdict:
-    """Does drift or a fall in live performance start retraining?"""
+def _retraining_on_signal(repo: Repository) -> Verdict:
     found: list[Spot] = []
     for hit in repo.code.calls(*[f"*.{n}" for n in _START]):
         module = hit.module
@@ -174,10 +174,10 @@ def retraining_on_signal(repo: Repository) -> Verdict:
 @probe(
     "compute",
     practice="managed_compute",
+    asks="Does training run on shared managed compute?",
     searched="jobs of SageMaker, Vertex, Azure ML, Kubeflow, Ray, Databricks, Slurm, Kubernetes",
 )
-def compute(repo: Repository) -> Verdict:
-    """Does training run on shared managed compute?"""
+def _compute(repo: Repository) -> Verdict:
     hits = repo.code.calls(
         "sagemaker.estimator.",
         "sagemaker.pytorch.",
@@ -199,6 +199,11 @@ def compute(repo: Repository) -> Verdict:
         "submitit.",
         "modal.App",
     )
+    hits = [
+        h
+        for h in hits
+        if not h.call.name.startswith("ray.train.") or h.call.last.endswith("Trainer")
+    ]
     found = spots(hits)
     found += [
         Spot(m.path, m.line)

@@ -70,22 +70,13 @@ _TEXT_SUFFIXES: Final = (
     ".ipynb",
     ".conf",
 )
-_SECRET_MARKS: Final = (
-    "pass",
-    "secret",
-    "token",
-    "key",
-    "pwd",
-    "akia",
-    "asia",
-    "ghp_",
-    "sk-",
-    "xox",
-    "://",
-    "hf_",
-    "glpat",
-    "eyj",
-    "aiza",
+_CODE_SUFFIXES: Final = (".py", ".tf", ".sh", ".json")
+_HARMLESS_NAMES: Final = ("example", "sample", "template", ".lock", "package-lock", "fixture")
+# A quick look before the exact one: part of a telling name, or of a known prefix.
+_KEY_WORDS: Final = tuple(
+    "password passwd passphrase pwd secret token api_key apikey access_key accesskey private_key"
+    " account_key auth_key credential connection_string conn_str akia asia ghp_ gho_ ghs_"
+    " github_pat_ glpat- xox sk- hf_ aiza eyj ://".split()
 )
 _MIN_LINE: Final = 8
 _MAX_LINE: Final = 1_000
@@ -111,10 +102,10 @@ _FAKE: Final = (
 @probe(
     "registry_use",
     practice="deploy_from_registry",
+    asks="Does production load a named version from the registry?",
     searched="registry addresses and calls in scoring code and manifests, and stored files that scoring code loads",
 )
-def registry_use(repo: Repository) -> Verdict:
-    """Does production load a named version from the registry?"""
+def _registry_use(repo: Repository) -> Verdict:
     if repo.stages.scoring is None:
         return not_applicable("Nothing here uses a model.")
     code = repo.code
@@ -141,9 +132,9 @@ def registry_use(repo: Repository) -> Verdict:
         text = repo.text(path)
         if "models:/" not in text and "ModelPackage" not in text and "azureml:" not in text:
             continue
-        for i, line in enumerate(repo.lines(path), 1):
-            found = _CONFIG.search(line[:500])
-            if found and not line.lstrip().startswith("#") and "latest" not in found.group(0):
+        for i, text_line in enumerate(repo.lines(path), 1):
+            found = _CONFIG.search(text_line[:500])
+            if found and not text_line.lstrip().startswith("#") and "latest" not in found.group(0):
                 return present(
                     repo, W, "A deployment names a version from the registry.", [(path, i)]
                 )
@@ -166,10 +157,10 @@ def registry_use(repo: Repository) -> Verdict:
 @probe(
     "secrets",
     practice="secrets_managed",
+    asks="Do credentials come from a secret store and not from code?",
     searched="secret stores in code, CI, manifests and Terraform; literals that look like credentials",
 )
-def secrets(repo: Repository) -> Verdict:
-    """Do credentials come from a secret store and not from code?"""
+def _secrets(repo: Repository) -> Verdict:
     literal = _literals(repo)
     if literal:
         return contrary(repo, "What looks like a credential is written in a file.", literal)
@@ -187,7 +178,8 @@ def secrets(repo: Repository) -> Verdict:
     for m in repo.manifests:
         found += [(m.path, n.line) for _, n in m.node.find("secretKeyRef", "secretRef")][:1]
     for path in repo.ci_paths:
-        for i, line in enumerate(repo.lines(path), 1):
+        for i, text in enumerate(repo.lines(path), 1):
+            line = text.replace("secrets.GITHUB_TOKEN", "")  # every workflow has that one
             if (
                 ("secrets." in line and "${{" in line)
                 or "id-token: write" in line
@@ -229,34 +221,38 @@ def secrets(repo: Repository) -> Verdict:
 def _literals(repo: Repository) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for path, file in repo.files.items():
-        low = path.lower()
-        name = low.rsplit("/", 1)[-1]
-        if not (
-            low.endswith(_TEXT_SUFFIXES) or name.startswith((".env", "dockerfile"))
-        ) or repo.is_aside(path):
+        if not _may_hold(path) or repo.is_aside(path):
             continue
-        if (
-            any(
-                w in name
-                for w in ("example", "sample", "template", ".lock", "package-lock", "fixture")
-            )
-            or "/tests/" in f"/{low}"
-        ):
+        book = repo.notebooks.get(path) if path.lower().endswith(".ipynb") else None
+        text = "\n".join(t for _, _, t in book.lines) if book is not None else file.text
+        low = text.lower()
+        if not any(w in low for w in _KEY_WORDS):
             continue
-        book = repo.notebooks.get(path) if low.endswith(".ipynb") else None
-        bare = not low.endswith((".py", ".ipynb", ".tf", ".sh", ".json"))
-        lines = [text for _, _, text in book.lines] if book is not None else repo.lines(path)
-        for i, line in enumerate(lines, 1):
-            if _MIN_LINE < len(line) < _MAX_LINE and _suspect(line, bare=bare):
-                found.append((path, i))
-                break
+        bare = book is None and not path.lower().endswith(_CODE_SUFFIXES)
+        line = _first_secret(text.split("\n"), bare=bare)
+        if line:
+            found.append((path, line))
         if len(found) >= MAX_PLACES:
             break
     return found
 
 
-def _suspect(line: str, *, bare: bool) -> bool:
-    low = line.lower()
-    if not any(m in low for m in _SECRET_MARKS):
+def _may_hold(path: str) -> bool:
+    low = path.lower()
+    name = low.rsplit("/", 1)[-1]
+    if not low.endswith(_TEXT_SUFFIXES) and not name.startswith((".env", "dockerfile")):
         return False
-    return not any(w in low for w in _FAKE) and holds_secret(line, bare=bare)
+    return "/tests/" not in f"/{low}" and not any(w in name for w in _HARMLESS_NAMES)
+
+
+def _first_secret(lines: list[str], *, bare: bool) -> int:
+    for number, line in enumerate(lines, 1):
+        if not _MIN_LINE < len(line) < _MAX_LINE or not (":" in line or "=" in line or "_" in line):
+            continue
+        low = line.lower()
+        for word in _KEY_WORDS:
+            if word in low:
+                if not any(w in low for w in _FAKE) and holds_secret(line, bare=bare):
+                    return number
+                break
+    return 0

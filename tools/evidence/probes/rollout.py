@@ -25,7 +25,7 @@ from mlops_advisor.tools.evidence.probes._deploy import (
     deploy_runs,
     gitops,
 )
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _ALL: Final = 100
 _WHERE: Final = "KServe, Seldon, Argo Rollouts, Flagger, Istio, Knative, SageMaker, Vertex and Azure ML traffic settings, and calls that shift traffic"
@@ -51,6 +51,7 @@ class Split(NamedTuple):
     steps: int = 0
 
 
+@shared
 def splits(repo: Repository) -> list[Split]:
     """Every traffic setting in manifests and templates."""
     found: list[Split] = []
@@ -72,7 +73,7 @@ def splits(repo: Repository) -> list[Split]:
                 if analysis is not None and analysis.child("stepWeight")
                 else 0
             )
-            judged = analysis is not None and bool(analysis.list("metrics"))
+            judged = analysis is not None and bool(analysis.list_at("metrics"))
             found.append(
                 Split("Flagger canary", m.path, m.line, analysis is not None, judged, steps)
             )
@@ -121,7 +122,7 @@ def _rollout(path: str, spec: Node) -> list[Split]:
     canary = spec.get("strategy", "canary")
     blue = spec.get("strategy", "blueGreen")
     if canary is not None and strategy is not None:
-        steps = canary.list("steps")
+        steps = canary.list_at("steps")
         weights = [s for s in steps if s.child("setWeight") is not None]
         judged = canary.child("analysis") is not None or any(
             s.child("analysis") is not None for s in steps
@@ -151,7 +152,7 @@ def _rollout(path: str, spec: Node) -> list[Split]:
                 "Argo Rollouts blue/green",
                 path,
                 blue.key_line,
-                blue.str("autoPromotionEnabled") == "false" or judged,
+                blue.text_at("autoPromotionEnabled") == "false" or judged,
                 judged,
             )
         ]
@@ -197,12 +198,10 @@ def _cloud(repo: Repository) -> list[Split]:
                 "TrafficRoutingConfiguration",
             ):
                 if (
-                    (key == "ProductionVariants"
-                    and len(node.list()) > 1)
-                    or key == "ShadowProductionVariants"
-                ):
+                    key == "ProductionVariants" and len(node.list_at()) > 1
+                ) or key == "ShadowProductionVariants":
                     found.append(Split("SageMaker variants", file.path, node.key_line, real=True))
-                elif key == "TrafficRoutingConfiguration" and node.str("Type") in (
+                elif key == "TrafficRoutingConfiguration" and node.text_at("Type") in (
                     "CANARY",
                     "LINEAR",
                 ):
@@ -242,9 +241,13 @@ def _code_splits(repo: Repository) -> list[Spot]:
     return found
 
 
-@probe("traffic_split", practice="staged_rollout", searched=_WHERE)
-def traffic_split(repo: Repository) -> Verdict:
-    """Does a new model first get a part of traffic?"""
+@probe(
+    "traffic_split",
+    practice="staged_rollout",
+    asks="Does a new model first get a part of traffic?",
+    searched=_WHERE,
+)
+def _traffic_split(repo: Repository) -> Verdict:
     found = splits(repo)
     real = [s for s in found if s.real]
     verdict = from_code(repo, "Code gives a new model a part of traffic", _code_splits(repo))
@@ -304,10 +307,10 @@ def _by_manifest(repo: Repository, found: list[Split], what: str) -> Verdict:
 @probe(
     "rollout_analysis",
     practice="rollout_decision_rule",
+    asks="Does a written rule on metrics decide about promotion?",
     searched="analysis templates and who refers to them, Flagger metrics, alarms of endpoints",
 )
-def rollout_analysis(repo: Repository) -> Verdict:
-    """Does a written rule on metrics decide about promotion?"""
+def _rollout_analysis(repo: Repository) -> Verdict:
     judged = [s for s in splits(repo) if s.judged and s.real]
     templates = [
         m for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate", "MetricTemplate")
@@ -350,10 +353,10 @@ def _missing_templates(repo: Repository) -> str:
 @probe(
     "progressive",
     practice="progressive_delivery",
+    asks="Is traffic raised in steps by automated analysis, without a person?",
     searched="steps of rollouts with analysis and without open-ended pauses, Flagger step weights, linear shifts",
 )
-def progressive(repo: Repository) -> Verdict:
-    """Is traffic raised in steps by automated analysis, without a person?"""
+def _progressive(repo: Repository) -> Verdict:
     found = [s for s in splits(repo) if s.real and s.judged and s.steps > 1]
     if found and not _missing_templates(repo):
         return _by_manifest(
@@ -372,10 +375,10 @@ def progressive(repo: Repository) -> Verdict:
 @probe(
     "auto_rollback",
     practice="automatic_rollback",
+    asks="Is a release that harms a metric taken back by the system?",
     searched="rollout analysis, alarms with automatic rollback, atomic upgrades, circuit breakers, undo on failure in CI",
 )
-def auto_rollback(repo: Repository) -> Verdict:
-    """Is a release that harms a metric taken back by the system?"""
+def _auto_rollback(repo: Repository) -> Verdict:
     judged = [s for s in splits(repo) if s.real and s.judged]
     if judged and not _missing_templates(repo):
         return _by_manifest(repo, judged, "A failed analysis takes the release back")
@@ -419,10 +422,10 @@ def auto_rollback(repo: Repository) -> Verdict:
 @probe(
     "rollback_notes",
     practice="rollback_documented",
+    asks="Is it written down how to go back to the previous model?",
     searched="documents with a heading or instructions on rollback, rollback scripts and make targets",
 )
-def rollback_notes(repo: Repository) -> Verdict:
-    """Is it written down how to go back to the previous model?"""
+def _rollback_notes(repo: Repository) -> Verdict:
     runs = repo.runs.matching(_UNDO)
     targets = [
         (p, t[name][0]) for p, t in repo.makefiles.items() for name in t if "rollback" in name
@@ -457,10 +460,10 @@ def rollback_notes(repo: Repository) -> Verdict:
 @probe(
     "smooth_exchange",
     practice="zero_downtime_release",
+    asks="Are models exchanged without interruption?",
     searched="rolling or blue/green strategies together with readiness probes",
 )
-def smooth_exchange(repo: Repository) -> Verdict:
-    """Are models exchanged without interruption?"""
+def _smooth_exchange(repo: Repository) -> Verdict:
     if any(s.real for s in splits(repo)):
         found = [s for s in splits(repo) if s.real]
         return _by_manifest(repo, found, "Traffic moves only when the new version is up")
@@ -469,7 +472,7 @@ def smooth_exchange(repo: Repository) -> Verdict:
         for m in repo.kinds("Deployment", "StatefulSet")
         if any(k == "readinessProbe" for k, _ in m.node.walk())
     ]
-    ready = [m for m in ready if m.node.str("spec", "strategy", "type") != "Recreate"]
+    ready = [m for m in ready if m.node.text_at("spec", "strategy", "type") != "Recreate"]
     if ready and repo.stages.scoring is not None:
         return _by_manifest(
             repo,
@@ -477,7 +480,9 @@ def smooth_exchange(repo: Repository) -> Verdict:
             "Pods are exchanged one by one, each when it is ready",
         )
     recreate = [
-        m for m in repo.kinds("Deployment") if m.node.str("spec", "strategy", "type") == "Recreate"
+        m
+        for m in repo.kinds("Deployment")
+        if m.node.text_at("spec", "strategy", "type") == "Recreate"
     ]
     if recreate:
         return absent(

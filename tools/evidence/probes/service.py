@@ -120,19 +120,19 @@ def _no_service(repo: Repository, detail: str) -> Verdict:
 @probe(
     "autoscaling",
     practice="serving_scales",
+    asks="Does serving scale with load by itself?",
     searched="HPA, KEDA, KServe and Knative replica bounds, SageMaker and cloud autoscaling, Ray Serve autoscaling",
 )
-def autoscaling(repo: Repository) -> Verdict:
-    """Does serving scale with load by itself?"""
+def _autoscaling(repo: Repository) -> Verdict:
     found: list[tuple[str, int]] = []
     targets = {(m.kind, m.name) for m in repo.manifests}
     loose: list[tuple[str, int]] = []
     for m in repo.kinds("HorizontalPodAutoscaler", "ScaledObject", "VerticalPodAutoscaler"):
         ref = m.node.get("spec", "scaleTargetRef")
-        name = ref.str("name") if ref is not None else ""
+        name = ref.text_at("name") if ref is not None else ""
         low, high = (
-            m.node.str("spec", "minReplicas") or m.node.str("spec", "minReplicaCount"),
-            m.node.str("spec", "maxReplicas") or m.node.str("spec", "maxReplicaCount"),
+            m.node.text_at("spec", "minReplicas") or m.node.text_at("spec", "minReplicaCount"),
+            m.node.text_at("spec", "maxReplicas") or m.node.text_at("spec", "maxReplicaCount"),
         )
         bounded = low == high and bool(low)
         hit = any(n == name for _, n in targets) or "x" in name
@@ -174,9 +174,9 @@ def autoscaling(repo: Repository) -> Verdict:
     for file in repo.yaml_files(holding=("ApplicationAutoScaling::", "autoscaling:")):
         for doc in file.docs:
             for key, node in doc.find("autoscaling", "Type"):
-                if (key == "autoscaling" and node.str("enabled") == "true") or node.text.startswith(
-                    "AWS::ApplicationAutoScaling::Scalable"
-                ):
+                if (
+                    key == "autoscaling" and node.text_at("enabled") == "true"
+                ) or node.text.startswith("AWS::ApplicationAutoScaling::Scalable"):
                     found.append((file.path, node.key_line))
     calls = [
         h
@@ -231,10 +231,10 @@ def _applied(repo: Repository) -> tuple[Strength, str]:
 @probe(
     "health",
     practice="health_checks",
+    asks="Is it checked automatically that the service lives?",
     searched="liveness and readiness probes, HEALTHCHECK, health endpoints, load balancer checks",
 )
-def health(repo: Repository) -> Verdict:
-    """Is it checked automatically that the service lives?"""
+def _health(repo: Repository) -> Verdict:
     cluster = [
         (m.path, n.key_line)
         for m in repo.manifests
@@ -274,7 +274,7 @@ def health(repo: Repository) -> Verdict:
             (file.path, n.key_line)
             for d in file.docs
             for _, n in d.find("healthcheck")
-            if n.map and n.str("disable") != "true"
+            if n.map and n.text_at("disable") != "true"
         ]
     if docker:
         return present(repo, W, "The container is checked.", docker)
@@ -303,10 +303,10 @@ def health(repo: Repository) -> Verdict:
 @probe(
     "logs",
     practice="service_logs",
+    asks="Are logs of the service or jobs collected in one place?",
     searched="logging in scoring code, log drivers, log shippers, log groups",
 )
-def logs(repo: Repository) -> Verdict:
-    """Are logs of the service or jobs collected in one place?"""
+def _logs(repo: Repository) -> Verdict:
     scoring = repo.code.serving_code | repo.code.closure(repo.code.batch)
     shippers: list[tuple[str, int]] = []
     for path in repo.files:
@@ -363,10 +363,10 @@ def logs(repo: Repository) -> Verdict:
 @probe(
     "metrics",
     practice="service_metrics",
+    asks="Are latency, errors and throughput measured?",
     searched="metric libraries in the service, metric endpoints, scrape settings, dashboards",
 )
-def metrics(repo: Repository) -> Verdict:
-    """Are latency, errors and throughput measured?"""
+def _metrics(repo: Repository) -> Verdict:
     hits = [h for h in repo.code.calls(*_METRICS) if not h.module.notebook]
     exposed = [h for h in hits if h.call.last in _EXPOSES]
     exposed += [
@@ -440,10 +440,10 @@ def _dashboards(repo: Repository) -> list[tuple[str, int]]:
 @probe(
     "alerts",
     practice="alerting",
+    asks="Do alerts reach somebody?",
     searched="Prometheus rules, Alertmanager routes and receivers, cloud alarms and their actions, Grafana alerts",
 )
-def alerts(repo: Repository) -> Verdict:
-    """Do alerts reach somebody?"""
+def _alerts(repo: Repository) -> Verdict:
     rules = _rules(repo)
     receivers, empty = _receivers(repo)
     alarms = [(p, b) for p, b in repo.resources(*_ALARMS)]
@@ -516,18 +516,18 @@ def _rules(repo: Repository) -> list[tuple[str, int]]:
     found: list[tuple[str, int]] = []
     for file in repo.yaml_files(holding=("alert:", '"alert"')):
         for doc in file.docs:
-            for group in [*doc.list("groups"), *doc.list("spec", "groups")]:
+            for group in [*doc.list_at("groups"), *doc.list_at("spec", "groups")]:
                 found += [
                     (file.path, r.line)
-                    for r in group.list("rules")
-                    if r.str("alert") and r.str("expr")
+                    for r in group.list_at("rules")
+                    if r.text_at("alert") and r.text_at("expr")
                 ]
     for file in repo.yaml_files(holding=("grafana_alert", "apiVersion: 1")):
         found += [
             (file.path, n.key_line)
             for d in file.docs
             for _, n in d.find("rules")
-            if any(r.str("title") and r.child("data") for r in n.list())
+            if any(r.text_at("title") and r.child("data") for r in n.list_at())
         ]
     return found
 
@@ -538,18 +538,18 @@ def _receivers(repo: Repository) -> tuple[list[tuple[str, int]], list[tuple[str,
     for file in repo.yaml_files(holding=("receivers:", "contactPoints:", "contact_points:")):
         for doc in file.docs:
             for holder in (doc, doc.child("spec") or Node(0)):
-                for receiver in holder.list("receivers"):
+                for receiver in holder.list_at("receivers"):
                     if any(_addressed(n) for _, n in receiver.find(*_RECEIVER_KINDS)):
                         good.append((file.path, receiver.line))
                     elif receiver.map is not None:
                         empty.append((file.path, receiver.line))
-                for point in [*holder.list("contactPoints"), *holder.list("contact_points")]:
+                for point in [*holder.list_at("contactPoints"), *holder.list_at("contact_points")]:
                     good.append((file.path, point.line))
     return good, empty
 
 
 def _addressed(node: Node) -> bool:
-    return any(item.map and any(v.truthy for v in item.map.values()) for item in node.list())
+    return any(item.map and any(v.truthy for v in item.map.values()) for item in node.list_at())
 
 
 def _rule_files(repo: Repository) -> tuple[list[str], list[tuple[str, int]]]:
@@ -557,7 +557,7 @@ def _rule_files(repo: Repository) -> tuple[list[str], list[tuple[str, int]]]:
     missing: list[tuple[str, int]] = []
     for file in repo.yaml_files(holding=("rule_files",)):
         for doc in file.docs:
-            for item in doc.list("rule_files"):
+            for item in doc.list_at("rule_files"):
                 name = item.text.rsplit("/", 1)[-1]
                 fits = [p for p in repo.paths if p.endswith(name.replace("*", ""))] if name else []
                 if fits:
@@ -570,10 +570,10 @@ def _rule_files(repo: Repository) -> tuple[list[str], list[tuple[str, int]]]:
 @probe(
     "job_alerts",
     practice="batch_job_monitoring",
+    asks="Are late, failed or empty runs noticed?",
     searched="failure callbacks of orchestrators, notification steps in scheduled CI, job alarms",
 )
-def job_alerts(repo: Repository) -> Verdict:
-    """Are late, failed or empty runs noticed?"""
+def _job_alerts(repo: Repository) -> Verdict:
     found: list[Spot] = []
     for path, module in repo.code.product.items():
         for call in module.calls:

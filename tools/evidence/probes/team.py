@@ -63,10 +63,10 @@ _RUN_WORDS: Final = (
 @probe(
     "review",
     practice="code_review",
+    asks="Is every change reviewed by another person before merge, enforced?",
     searched="branch protection as code, CODEOWNERS, pull request templates, approvals in CI",
 )
-def review(repo: Repository) -> Verdict:
-    """Is every change reviewed by another person before merge, enforced?"""
+def _review(repo: Repository) -> Verdict:
     rules = [
         (p, line)
         for p, b in repo.resources(
@@ -119,10 +119,10 @@ def review(repo: Repository) -> Verdict:
 @probe(
     "standards",
     practice="coding_standards",
+    asks="Are formatter, linter and types checked automatically?",
     searched="linters and type checkers in CI, pre-commit hooks and settings",
 )
-def standards(repo: Repository) -> Verdict:
-    """Are formatter, linter and types checked automatically?"""
+def _standards(repo: Repository) -> Verdict:
     runs = [
         r
         for r in repo.runs.matching(_LINT, runs=repo.runs.ci)
@@ -148,7 +148,7 @@ def standards(repo: Repository) -> Verdict:
     hooks = [
         (p, 1)
         for p in repo.named(".pre-commit-config.yaml", ".pre-commit-config.yml", "lefthook.yml")
-        if any(n.list() for d in repo.yaml(p).docs for _, n in d.find("hooks", "commands"))
+        if any(n.list_at() for d in repo.yaml(p).docs for _, n in d.find("hooks", "commands"))
     ]
     if hooks:
         return present(
@@ -216,10 +216,10 @@ def standards(repo: Repository) -> Verdict:
 @probe(
     "documentation",
     practice="project_documentation",
+    asks="Can a newcomer set up and run the project from its documentation?",
     searched="README and other documents: sections on set-up and running, with commands",
 )
-def documentation(repo: Repository) -> Verdict:
-    """Can a newcomer set up and run the project from its documentation?"""
+def _documentation(repo: Repository) -> Verdict:
     docs = [
         d
         for d in repo.documents
@@ -280,10 +280,12 @@ def documentation(repo: Repository) -> Verdict:
 
 
 @probe(
-    "runbooks", practice="runbooks", searched="runbook documents, links to runbooks in alert rules"
+    "runbooks",
+    practice="runbooks",
+    asks="Do runbooks say what to do for each alert?",
+    searched="runbook documents, links to runbooks in alert rules",
 )
-def runbooks(repo: Repository) -> Verdict:
-    """Do runbooks say what to do for each alert?"""
+def _runbooks(repo: Repository) -> Verdict:
     linked = [
         (f.path, n.key_line)
         for f in repo.yaml_files(holding=("runbook",))
@@ -321,10 +323,10 @@ def runbooks(repo: Repository) -> Verdict:
 @probe(
     "templates",
     practice="project_templates",
+    asks="Do new projects start from a template?",
     searched="cookiecutter, copier, Backstage and platform templates",
 )
-def templates(repo: Repository) -> Verdict:
-    """Do new projects start from a template?"""
+def _templates(repo: Repository) -> Verdict:
     made = repo.named(".copier-answers.yml", ".cruft.json")
     if made:
         return present(
@@ -343,10 +345,10 @@ def templates(repo: Repository) -> Verdict:
 @probe(
     "objectives",
     practice="service_level_objectives",
+    asks="Do services have objectives that are measured?",
     searched="OpenSLO, Sloth, Pyrra and cloud objectives, burn-rate alerts, documents with objectives",
 )
-def objectives(repo: Repository) -> Verdict:
-    """Do services have objectives that are measured?"""
+def _objectives(repo: Repository) -> Verdict:
     code = [
         (m.path, m.line)
         for m in repo.manifests
@@ -398,9 +400,13 @@ def objectives(repo: Repository) -> Verdict:
     )
 
 
-@probe("post_mortems", practice="post_mortems", searched="folders and documents of post-mortems")
-def post_mortems(repo: Repository) -> Verdict:
-    """Do incidents get a post-mortem with actions?"""
+@probe(
+    "post_mortems",
+    practice="post_mortems",
+    asks="Do incidents get a post-mortem with actions?",
+    searched="folders and documents of post-mortems",
+)
+def _post_mortems(repo: Repository) -> Verdict:
     docs = [
         d
         for d in repo.documents
@@ -423,9 +429,13 @@ def post_mortems(repo: Repository) -> Verdict:
     return unknown("Post-mortems may be kept elsewhere.")
 
 
-@probe("on_call", practice="on_call", searched="rotas and escalations as code, paging receivers")
-def on_call(repo: Repository) -> Verdict:
-    """Does a named person or rota answer for models in production?"""
+@probe(
+    "on_call",
+    practice="on_call",
+    asks="Does a named person or rota answer for models in production?",
+    searched="rotas and escalations as code, paging receivers",
+)
+def _on_call(repo: Repository) -> Verdict:
     rota = [
         (p, b.line)
         for p, b in repo.resources(

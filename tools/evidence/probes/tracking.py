@@ -90,10 +90,10 @@ _REGISTER: Final = (
 @probe(
     "run_tracking",
     practice="experiment_tracking",
+    asks="Are parameters, metrics and artefacts of each run recorded in a tracker?",
     searched="calls of MLflow, W&B, Neptune, Comet, ClearML, DVCLive, Aim and cloud trackers in Python and notebooks",
 )
-def run_tracking(repo: Repository) -> Verdict:
-    """Are parameters, metrics and artefacts of each run recorded in a tracker?"""
+def _run_tracking(repo: Repository) -> Verdict:
     hits = [h for h in repo.code.calls(*_TRACK) if not h.call.name.startswith("mlflow.log_model")]
     verdict = from_code(repo, "Runs are recorded in a tracker", spots(hits))
     if verdict is not None:
@@ -112,17 +112,16 @@ def run_tracking(repo: Repository) -> Verdict:
 @probe(
     "model_registry",
     practice="model_registry",
+    asks="Are models registered with versions in one registry?",
     searched="registering calls of MLflow, W&B, SageMaker, Vertex, Azure ML, BentoML, ClearML; dvc.yaml artifacts",
 )
-def model_registry(repo: Repository) -> Verdict:
-    """Are models registered with versions in one registry?"""
+def _model_registry(repo: Repository) -> Verdict:
     hits = repo.code.calls(*_REGISTER)
     named = [
         h
         for h in repo.code.calls("mlflow.")
         if h.call.kwargs.get("registered_model_name") not in (None, "")
-        or (h.call.name.endswith(".log_model")
-        and h.call.kwargs.get("registered_model_name"))
+        or (h.call.name.endswith(".log_model") and h.call.kwargs.get("registered_model_name"))
     ]
     bento = [h for h in repo.code.calls("bentoml.") if h.call.last in ("save_model", "save")]
     verdict = stronger(
@@ -144,7 +143,7 @@ def _dvc_models(repo: Repository) -> Verdict | None:
     for file in repo.yaml_files(named=("dvc.yaml", "artifacts.yaml")):
         for doc in file.docs:
             for _, node in doc.pairs("artifacts"):
-                if node.str("type") == "model":
+                if node.text_at("type") == "model":
                     return present(
                         repo,
                         W,
@@ -157,10 +156,10 @@ def _dvc_models(repo: Repository) -> Verdict | None:
 @probe(
     "lineage",
     practice="model_lineage",
+    asks="Does a model lead back to its data version, code, parameters and run?",
     searched="dvc.lock, tags and inputs recorded with runs, artefacts used and logged in one run",
 )
-def lineage(repo: Repository) -> Verdict:
-    """Does a model lead back to its data version, code, parameters and run?"""
+def _lineage(repo: Repository) -> Verdict:
     locks = [
         p
         for p in repo.named("dvc.lock")

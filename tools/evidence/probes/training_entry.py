@@ -63,10 +63,10 @@ _SEEDS: Final = (
 @probe(
     "training_script",
     practice="training_scripted",
+    asks="Does training run from a script by one command?",
     searched="Python files and notebooks that fit a model, and the commands that run them",
 )
-def training_script(repo: Repository) -> Verdict:
-    """Does training run from a script by one command?"""
+def _training_script(repo: Repository) -> Verdict:
     code = repo.code
     scripts = {p: c for p, c in code.training_scripts.items() if not repo.is_aside(p)}
     if not scripts:
@@ -122,10 +122,10 @@ def _notebooks(repo: Repository) -> Verdict:
 @probe(
     "pinned_environment",
     practice="environment_pinned",
+    asks="Is the training environment locked?",
     searched="lock files, requirement files, conda environments, and the commands that install from them",
 )
-def pinned_environment(repo: Repository) -> Verdict:
-    """Is the training environment locked?"""
+def _pinned_environment(repo: Repository) -> Verdict:
     locks = repo.named(*_LOCKS)
     seen = [p for p in repo.paths if p.rsplit("/", 1)[-1].lower() in _LOCKS]
     full = [
@@ -219,10 +219,10 @@ def pinned_environment(repo: Repository) -> Verdict:
 @probe(
     "seeds",
     practice="training_reproducible",
+    asks="Is randomness in training fixed?",
     searched="seed calls, random_state arguments and seed settings in training code and parameter files",
 )
-def seeds(repo: Repository) -> Verdict:
-    """Is randomness in training fixed?"""
+def _seeds(repo: Repository) -> Verdict:
     code = repo.code
     found = spots(code.calls(*_SEEDS))
     for path in [*code.training_code, *code.training_notebooks]:

@@ -17,10 +17,10 @@ from mlops_advisor.tools.evidence.repository import Repository
 @probe(
     "search",
     practice="hyperparameters_tuned",
+    asks="Are hyperparameters searched automatically?",
     searched="calls of Optuna, Hyperopt, Ray Tune, scikit-learn searches, Keras Tuner, Katib, W&B sweeps and cloud tuners",
 )
-def search(repo: Repository) -> Verdict:
-    """Are hyperparameters searched automatically?"""
+def _search(repo: Repository) -> Verdict:
     found = spots(
         repo.code.calls(
             "optuna.create_study",

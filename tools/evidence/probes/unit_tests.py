@@ -26,9 +26,13 @@ _SMALL: Final = re.compile(
 _WHOLE: Final = ("integration", "e2e", "end_to_end", "endtoend", "pipeline", "smoke", "acceptance")
 
 
-@probe("feature_tests", practice="feature_code_tested", searched=_SEARCHED)
-def feature_tests(repo: Repository) -> Verdict:
-    """Does feature code have unit tests that run automatically?"""
+@probe(
+    "feature_tests",
+    practice="feature_code_tested",
+    asks="Does feature code have unit tests that run automatically?",
+    searched=_SEARCHED,
+)
+def _feature_tests(repo: Repository) -> Verdict:
     targets = [p for p in repo.code.feature_code if not repo.is_aside(p)]
     if not targets:
         return (
@@ -39,9 +43,13 @@ def feature_tests(repo: Repository) -> Verdict:
     return tested(repo, "feature code", targets)
 
 
-@probe("model_tests", practice="model_code_unit_tests", searched=_SEARCHED)
-def model_tests(repo: Repository) -> Verdict:
-    """Does model and training code have unit tests that run in CI?"""
+@probe(
+    "model_tests",
+    practice="model_code_unit_tests",
+    asks="Does model and training code have unit tests that run in CI?",
+    searched=_SEARCHED,
+)
+def _model_tests(repo: Repository) -> Verdict:
     code = repo.code
     targets = [p for p in code.training_scripts if not repo.is_aside(p)]
     # Modules with model classes and losses count as model code too.
@@ -66,10 +74,10 @@ def model_tests(repo: Repository) -> Verdict:
 @probe(
     "serving_code_tests",
     practice="scoring_code_versioned",
+    asks="Is the scoring code under version control, with tests?",
     searched="serving and scoring code, version control, and tests that import it",
 )
-def serving_code_tests(repo: Repository) -> Verdict:
-    """Is the scoring code under version control, with tests?"""
+def _serving_code_tests(repo: Repository) -> Verdict:
     targets = [*repo.code.serving, *repo.code.batch]
     if not targets:
         return (
@@ -93,10 +101,10 @@ def serving_code_tests(repo: Repository) -> Verdict:
 @probe(
     "serving_tests",
     practice="serving_tested",
+    asks="Is the serving interface tested before release?",
     searched="tests with a test client or requests to the service, load tests, contract tests, and who runs them",
 )
-def serving_tests(repo: Repository) -> Verdict:
-    """Is the serving interface tested before release?"""
+def _serving_tests(repo: Repository) -> Verdict:
     if repo.stages.serving is None:
         return not_applicable("Nothing here serves a model.")
     found: list[Spot] = []
@@ -134,10 +142,10 @@ def serving_tests(repo: Repository) -> Verdict:
 @probe(
     "pipeline_tests",
     practice="pipeline_integration_test",
+    asks="Does the whole pipeline run on small data before a merge or release?",
     searched="tests of whole pipelines, and CI commands that run training on small data or reproduce the pipeline",
 )
-def pipeline_tests(repo: Repository) -> Verdict:
-    """Does the whole pipeline run on small data before a merge or release?"""
+def _pipeline_tests(repo: Repository) -> Verdict:
     code = repo.code
     for run in repo.runs.ci:
         if not run.counts or run.job is None:

@@ -9,10 +9,10 @@ from mlops_advisor.tools.evidence.repository import Repository
 @probe(
     "code_in_git",
     practice="code_version_control",
+    asks="Is the code in version control?",
     searched="the .git folder, CI files, .gitignore and .gitattributes",
 )
-def code_in_git(repo: Repository) -> Verdict:
-    """Is the code in version control?"""
+def _code_in_git(repo: Repository) -> Verdict:
     if repo.has_git:
         path = ".git/" if ".git/" in repo.workspace.paths else ".git"
         return present(repo, W, "The folder is a git work tree.", [(path, 1)])
@@ -37,10 +37,10 @@ def code_in_git(repo: Repository) -> Verdict:
 @probe(
     "shared_hosting",
     practice="shared_repository",
+    asks="Does the team work in one shared repository?",
     searched="CI files, CODEOWNERS, pull request templates, contribution guides",
 )
-def shared_hosting(repo: Repository) -> Verdict:
-    """Does the team work in one shared repository?"""
+def _shared_hosting(repo: Repository) -> Verdict:
     found = repo.ci_paths + repo.named("codeowners", "pull_request_template.md", "contributing.md")
     on_review = [j for j in repo.jobs if "pull_request" in j.events]
     if on_review:
