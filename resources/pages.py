@@ -18,7 +18,9 @@ HOW = (
     "Each dimension starts with the prior points of levels 0-4. A practice of level L that is met"
     " adds its points to every level from L up; one that is absent adds its points to every level"
     " below L. Points depend on where the knowledge comes from and on the answer, times the"
-    " practice's weight. points_per_decade points make a level ten times as likely."
+    " practice's weight. The other dimensions lend a little: per level, their points for having"
+    " reached it less their points against, divided by carry.divisor, towards zero, and cut to"
+    " carry.most. points_per_decade points make a level ten times as likely."
     " score = 25 x the expected level. Unknown, and tools by themselves, add nothing."
 )
 
@@ -35,6 +37,7 @@ def rubric(knowledge: Knowledge) -> Page:
         "prior_basis": known.prior_basis,
         "points": known.points.model_dump(mode="json"),
         "points_basis": known.points_basis,
+        "carry": known.carry.model_dump(mode="json"),
         "release_frequency": [item.model_dump(mode="json") for item in known.release_frequency],
         "caps": [cap.model_dump(mode="json") for cap in known.caps],
         "levels": [level.model_dump(mode="json") for level in known.levels],
@@ -115,6 +118,11 @@ def rubric_markdown(knowledge: Knowledge) -> str:
         ),
         "",
         known.points_basis,
+        "",
+        (
+            f"Other dimensions lend at most {known.carry.most} points per level"
+            f" (divisor {known.carry.divisor}; {known.carry.basis})"
+        ),
         "",
         "### New model versions in production",
         "",

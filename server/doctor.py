@@ -6,7 +6,7 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from typing import Any, Final, Literal
@@ -106,32 +106,48 @@ def scoring() -> Check:
     tool = calls.load("assess_maturity")
     request = calls.prepare(tool, {"responses": responses, "options": {"detail": "full"}})
     result = calls.execute(tool, request, calls.Limits()).structured
+    derived = derive(known, answers)
     wrong = [
-        f"{entry['id']} is {entry['score']}, the rubric says {derived:.1f}"
+        f"{entry['id']} is {entry['score']}, the rubric says {derived[entry['id']]:.1f}"
         for entry in result["dimensions"]
-        if abs(entry["score"] - (derived := derive(known, entry["id"], answers))) > _TOLERANCE
+        if abs(entry["score"] - derived[entry["id"]]) > _TOLERANCE
     ]
     if wrong:
         return Check("scoring", "fail", "; ".join(wrong), "do not use these scores; report it")
     return Check("scoring", "ok", f"{len(ids)} answers, six scores derived anew agree")
 
 
-def derive(known: Knowledge, dimension: str, answers: dict[str, str]) -> float:
-    """Return 25 x the expected level by the rubric's sum, without any code of the engine."""
-    points = list(known.rubric.prior)
-    row = known.rubric.points.response.model_dump()
+def derive(known: Knowledge, answers: Mapping[str, str]) -> dict[str, float]:
+    """Return each dimension's score by the rubric's sum, without any code of the engine.
+
+    A push (level, points) goes to the levels from `level` on, or, below zero, to those before it.
+    """
+    rubric = known.rubric
+    row = rubric.points.response.model_dump()
+    pushes: dict[str, list[tuple[int, int]]] = {name: [] for name in known.dimensions}
     for name, answer in answers.items():
-        if known.dimension_of[name] == dimension and answer in row:
+        if answer in row:
             practice = known.practices[name]
+            points = row[answer] * practice.weight * (-1 if answer == "no" else 1)
+            pushes[known.dimension_of[name]].append((practice.level, points))
+    scores: dict[str, float] = {}
+    for name, own in pushes.items():
+        others = [push for other, theirs in pushes.items() if other != name for push in theirs]
+        lent = [
+            (level, int(sum(p for at, p in others if at == level) / rubric.carry.divisor))
+            for level in range(1, 5)
+        ]
+        most = rubric.carry.most
+        points_of = list(rubric.prior)
+        for at, push in own + [(level, max(-most, min(most, p))) for level, p in lent]:
             for level in range(5):
-                if (level >= practice.level) == (answer != "no"):
-                    points[level] += row[answer] * practice.weight
-    caps = [cap.below for cap in known.rubric.caps if cap.dimension == dimension]
-    needs = [cap.needs for cap in known.rubric.caps if cap.dimension == dimension]
-    active = [below for below, need in zip(caps, needs, strict=True) if answers[need] == "no"]
-    odds = [10 ** (value / known.rubric.points_per_decade) for value in points]
-    odds = odds[: min(active, default=5)]
-    return 25 * sum(level * value for level, value in enumerate(odds)) / sum(odds)
+                if (level >= at) == (push > 0):
+                    points_of[level] += abs(push)
+        caps = [c.below for c in rubric.caps if c.dimension == name and answers[c.needs] == "no"]
+        odds = [10 ** (points / rubric.points_per_decade) for points in points_of]
+        odds = odds[: min(caps, default=5)]
+        scores[name] = 25 * sum(level * value for level, value in enumerate(odds)) / sum(odds)
+    return scores
 
 
 def freshness(known: Knowledge, today: date) -> Check:

@@ -18,6 +18,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.sse import sse_client
 from mcp_types import ElicitResult
 
+from mlops_advisor.server import web as web_module
+
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 ERAS = pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
@@ -356,3 +358,25 @@ async def test_the_client_configuration_starts_a_server(root: Path) -> None:
             assert (await client.list_tools()).tools
 
     assert servers["mlops-advisor-http"] == {"type": "http", "url": "http://127.0.0.1:8000/mcp"}
+
+
+@pytest.mark.parametrize(
+    ("host", "more", "answered"),
+    [
+        (
+            "127.0.0.1",
+            (),
+            ["127.0.0.1", "127.0.0.1:*", "localhost", "localhost:*", "[::1]", "[::1]:*"],
+        ),
+        ("::1", (), ["[::1]", "[::1]:*"]),
+        ("10.1.2.3", (), ["10.1.2.3", "10.1.2.3:*"]),
+        ("0.0.0.0", ("advisor.internal", "fe80::1"), ["advisor.internal:*", "[fe80::1]:*"]),
+    ],
+)
+def test_which_hosts_are_answered(host: str, more: tuple[str, ...], answered: list[str]) -> None:
+    security = web_module.allowed(host, more)
+
+    assert security.enable_dns_rebinding_protection
+    assert set(answered) <= set(security.allowed_hosts)
+    assert not any(entry.startswith(("0.0.0.0", "*")) for entry in security.allowed_hosts)
+    assert all(entry.startswith(("http://", "https://")) for entry in security.allowed_origins)

@@ -57,8 +57,9 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
     key_only = case.request.options.scope == "minimal"
     practices, known = rubric.practices, case.known
     points = {w: _points(rubric, w) for w in (1, 2)}
-    found: list[tuple[float, int, str, str]] = []
-    for standing in case.standings.values():
+    # Among equals the first of every dimension comes before the second of any.
+    found: list[tuple[float, int, int, str, str]] = []
+    for number, standing in enumerate(case.standings.values()):
         told = {
             (level, weight): information(standing, level, points[weight], rubric.decade)
             for level in range(1, LEVELS)
@@ -72,13 +73,12 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
             and not (p in known and known[p].settled)
         ]
         own.sort(key=itemgetter(0))
-        start = len(found)
         found.extend(
-            (bits, start + place, p, standing.dimension)
+            (bits, place, number, p, standing.dimension)
             for place, (bits, p) in enumerate(own[:PER_DIMENSION])
         )
     found.sort()
-    return tuple(Ranked(p, dimension, -bits) for bits, _, p, dimension in found[:limit])
+    return tuple(Ranked(p, dimension, -bits) for bits, _, _, p, dimension in found[:limit])
 
 
 def _points(rubric: Rubric, weight: int) -> int:

@@ -60,37 +60,42 @@ class _Simulation:
         before = self.overall
         touched: set[str] = set()
         for practice in practices:
-            touched.add(self._apply(practice))
+            touched |= self._apply(practice)
             for capped, cap in self._caps.items():
                 if cap is not None and cap.needs == practice:
                     self._caps[capped] = None
                     touched.add(capped)
-        for dimension in self._scores:
-            carry = self._rubric.carry(self._total, self._nets[dimension])
-            if dimension in touched or carry != self._carry[dimension]:
-                self._carry[dimension] = carry
-                cap = self._caps[dimension]
-                points = carried(self._base[dimension], carry)
-                odds = self._rubric.odds(points, cap.below if cap else LEVELS)
-                self._scores[dimension] = expected(odds)
+        for dimension in touched:
+            cap = self._caps[dimension]
+            points = carried(self._base[dimension], self._carry[dimension])
+            odds = self._rubric.odds(points, cap.below if cap else LEVELS)
+            self._scores[dimension] = expected(odds)
         return max(0.0, self.overall - before)
 
-    def _apply(self, practice: str) -> str:
+    def _apply(self, practice: str) -> set[str]:
+        """Add the points of one practice; return the dimensions whose points change."""
         dimension = self._rubric.dimension_of[practice]
         done, known = self._rubric.step(practice, _DONE), self._known.get(practice)
         now = self._rubric.step(practice, known) if known is not None else None
         base = shifted(shifted(self._base[dimension], now, -1), done, 1)
         self._base[dimension] = base
         won = (done.points if done else 0) - _for(now)
-        level = self._rubric.practices[practice].level
-        self._nets[dimension] = _raised(self._nets[dimension], level, won)
-        self._total = _raised(self._total, level, won)
-        return dimension
+        at = self._rubric.practices[practice].level - 1
+        self._nets[dimension] = _raised(self._nets[dimension], at, won)
+        self._total = _raised(self._total, at, won)
+        touched = {dimension}
+        for other, carry in self._carry.items():
+            # Only what is lent for this level can have changed.
+            lent = self._rubric.lent(self._total[at] - self._nets[other][at])
+            if lent != carry[at]:
+                self._carry[other] = _raised(carry, at, lent - carry[at])
+                touched.add(other)
+        return touched
 
 
-def _raised(net: Net, level: int, points: int) -> Net:
+def _raised(net: Net, at: int, points: int) -> Net:
     changed = list(net)
-    changed[level - 1] += points
+    changed[at] += points
     a, b, c, d = changed
     return (a, b, c, d)
 

@@ -239,10 +239,14 @@ class Rubric:
         Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
         Truncating towards zero and clamping keep the order, so nothing raised can lower a score.
         """
-        most, divisor = self._carry.most, self._carry.divisor
-        lent = [int((t - o) / divisor) for t, o in zip(total, own, strict=True)]
-        a, b, c, d = [-most if n < -most else min(n, most) for n in lent]
+        a, b, c, d = [self.lent(t - o) for t, o in zip(total, own, strict=True)]
         return (a, b, c, d)
+
+    def lent(self, points: int) -> int:
+        """Return what is lent of the net points of the other dimensions for one level."""
+        most = self._carry.most
+        part = int(points / self._carry.divisor)
+        return -most if part < -most else min(part, most)
 
     def _cap(
         self,

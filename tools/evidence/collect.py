@@ -438,7 +438,7 @@ def _summary(skipped: Sequence[Skip]) -> tuple[Skip, ...]:
             shown.append(skip)
     for (parent, reason), count in groups.items():
         if count > _SUMMARY_OVER:
-            shown.append(Skip(parent or "./", f"{count} entries: {reason}"))
+            shown.append(Skip(f"{parent or '.'}/", f"{count} entries: {reason}"))
     shown.sort(key=lambda s: (s.path, s.reason))
     if len(shown) > _MAX_SKIPS:
         rest = len(shown) - _MAX_SKIPS

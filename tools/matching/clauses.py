@@ -10,8 +10,8 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-_TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|[,()\u2013\u2014%]|(?<=\s)-(?=\s)|&")
-_SENTENCE = re.compile(r"(?<=[.!?;])\s+|[\n\r;]+\s*|:\s+|\s[\u2022*]\s")
+_TOKEN = re.compile(r"[a-z0-9]+(?:'[a-z]+)?|:(?=\s)|[,()\u2013\u2014%]|(?<=\s)-(?=\s)|&")
+_SENTENCE = re.compile(r"(?<=[.!?;])\s+|[\n\r;]+\s*|\s[\u2022*]\s")
 _CONTRACTIONS = {
     "can't": ("can", "not"),
     "won't": ("will", "not"),
@@ -20,14 +20,14 @@ _CONTRACTIONS = {
 }
 _ENDINGS = {"n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'m": "am", "'d": "would"}
 _SPLITS = frozenset(
-    ", ( ) \u2013 \u2014 - & and but while whereas although though however except yet so then "
+    ", : ( ) \u2013 \u2014 - & and but while whereas although though however except yet so then "
     "because or plus if when whenever".split()
 )
 _HARD = frozenset(
-    "but while whereas although though however except because if when whenever ( ) "
+    "but while whereas although though however except because if when whenever : ( ) "
     "\u2013 \u2014 -".split()
 )
-_MARKS = frozenset(", ( ) \u2013 \u2014 - &".split())
+_MARKS = frozenset(", : ( ) \u2013 \u2014 - &".split())
 PRONOUNS = frozenset(
     "we i they it he she you nobody someone somebody everyone everybody nothing everything "
     "this that these those there anyone each".split()

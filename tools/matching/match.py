@@ -17,10 +17,14 @@ from mlops_advisor.tools.matching.patterns import Pattern, Span, Vocabulary
 _REACH = 7  # words that a negation reaches
 _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
-_CONDITIONS = frozenset({"if", "when", "whenever", "once", "should", "unless"})
+_CONDITIONS = frozenset({"if", "when", "whenever", "should", "unless"})
 _TODAY = frozenset({"now", "today", "nowadays", "since", "meanwhile", "currently"})
-_DOUBLE = frozenset({"without", "unless", "until", "before"})
-_JOINING = frozenset({",", "(", ")", "\u2013", "\u2014", "-", "&"})
+_IN_CONDITIONS = frozenset({"negation_subject", "not_a_negation", "not_by_hand"})
+_DOUBLE = frozenset({"without", "unless", "until"})
+_RELEASED = frozenset(
+    {"live", "production", "out", "ships", "ship", "shipped", "released", "deployed", "merged"}
+)
+_JOINING = frozenset({",", ":", "(", ")", "\u2013", "\u2014", "-", "&"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +144,7 @@ class Matcher:
     def _sentence(self, sentence: _Sentence) -> list[tuple[str, str, int, int]]:
         """Return (practice, answer, first clause, last clause), in one clause where possible."""
         hits = self._vocabulary.found(list(sentence.words))
-        found: dict[tuple[str, int, int], list[str]] = {}
+        found: dict[tuple[str, int, int], list[tuple[bool, str]]] = {}
         for first in hits:
             for rule in self._by_first.get(first, ()):
                 if any(term not in hits for term in rule.pattern.wanted):
@@ -148,24 +152,32 @@ class Matcher:
                 for place, spans in _places(rule.pattern, hits, sentence):
                     answer = _answer(rule, spans, sentence)
                     if answer is not None:
-                        found.setdefault((rule.practice, *place), []).append(answer)
+                        # A pattern that settles for `partly` yields to one that says more.
+                        weak = answer == rule.pattern.answer == "partly" and not rule.denies
+                        found.setdefault((rule.practice, *place), []).append((weak, answer))
         return [
-            (practice, min(answers, key=_ORDER.index), first, last)
+            (practice, _lowest(answers), first, last)
             for (practice, first, last), answers in sorted(found.items())
         ]
 
     def _cues(self, words: list[str]) -> _Cues:
         hits = self._vocabulary.found(words)
         spans = {name: hits.get(term, []) for name, term in self._cue.items()}
-        # "If a column goes missing" denies nothing: it says when something happens.
-        if words and words[0] in _CONDITIONS:
-            return _Cues(frozenset(), planned=False, past=False, partly=False, by_hand=False)
+        # "If a column goes missing" denies nothing: it says when something happens.  A "nobody"
+        # after it does.
+        condition = bool(words) and words[0] in _CONDITIONS
+        if condition:
+            spans = {name: s if name in _IN_CONDITIONS else [] for name, s in spans.items()}
         masked = {i for s in spans["not_a_negation"] for i in range(s[0], s[1] + 1)}
         subjects = [s for s in spans["negation_subject"] if s[0] not in masked]
         forward = [s for s in spans["negation_forward"] if s[0] not in masked]
         # "Nothing goes live without review" and "never unless" assert what follows.
         # So does "a release is blocked without a card".
-        double = [i for i, w in enumerate(words) if w in _DOUBLE and i not in masked]
+        double = [
+            i
+            for i, w in enumerate(words)
+            if (w in _DOUBLE or (w == "before" and _RELEASED & set(words[:i]))) and i not in masked
+        ]
         outer = (*subjects, *forward, *spans["blocks"])
         if double and any(s[0] < double[-1] for s in outer):
             subjects = [s for s in subjects if s[0] > double[-1]]
@@ -195,6 +207,11 @@ class Matcher:
 
 
 _Place = tuple[int, int]
+
+
+def _lowest(answers: Sequence[tuple[bool, str]]) -> str:
+    strong = [answer for weak, answer in answers if not weak]
+    return min(strong or [answer for _, answer in answers], key=_ORDER.index)
 
 
 def _places(

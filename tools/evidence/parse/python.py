@@ -7,7 +7,6 @@ templates, broken or hostile text) is read line by line instead, and says so in 
 from __future__ import annotations
 
 import ast
-import re
 import threading
 import warnings
 from collections import deque
@@ -28,19 +27,18 @@ from mlops_advisor.tools.evidence.parse.python_model import (
 )
 
 _MAX_STRING: Final = 500
-_MAX_ARGS: Final = 40
+_MAX_ARGS: Final = 24
 # The parser recurses on these; nobody writes so many in a row, and a small thread stack is dear.
-_DEEP: Final = re.compile(
-    r"(?:[\[({]\s{0,8}){90}|(?:(?:\bnot\b|\bawait\b|[-+~])\s{0,8}){200}|(?:lambda\s{0,8}:\s{0,8}){60}"
-)
-# A look for these is quick, the pattern is not.  What slips by, the parser's own limits stop.
+# What slips by with odd spaces, the parser's own limits stop.
 _DEEP_MARKS: Final = (
-    *(c * 8 for c in "[({-+~"),
-    *(f"{c} " * 4 for c in "[({-+~"),
-    "not not not ",
-    "await await ",
-    "lambda:lambda:",
-    "lambda: lambda: lambda:",
+    *(c * 90 for c in "[({"),
+    *(f"{c} " * 90 for c in "[({"),
+    *(c * 300 for c in "-+~"),
+    *(f"{c} " * 200 for c in "-+~"),
+    "not " * 200,
+    "await " * 200,
+    "lambda:" * 60,
+    "lambda: " * 60,
 )
 _MAX_ELIF: Final = 600
 _MAX_CHAIN: Final = 24
@@ -60,9 +58,7 @@ def parse_python(path: str, text: str) -> PythonModule:
 
 def syntax_tree(text: str) -> tuple[ast.Module | None, str]:
     """Parse, or say why not."""
-    if any(mark in text for mark in _DEEP_MARKS) and _DEEP.search(text):
-        return None, "nested too deeply"
-    if text.count("elif ") > _MAX_ELIF:
+    if any(mark in text for mark in _DEEP_MARKS) or text.count("elif ") > _MAX_ELIF:
         return None, "nested too deeply"
     try:
         with _WARNINGS, warnings.catch_warnings():
@@ -96,6 +92,7 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     for cls in vars(ast).values()
     if isinstance(cls, type) and issubclass(cls, ast.AST)
 } | {ast.Constant: ()}
+_COMPARING: Final = frozenset((ast.Compare, ast.BoolOp, ast.UnaryOp))
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _EXITS: Final = ("sys.exit", "exit", "quit", "os._exit")
 
@@ -117,32 +114,9 @@ class _Walker:
         self._made: dict[str, str] = {}  # variable -> raw name of the call that made it
         # Statements of other scopes, to be walked when those at hand are done.
         self._waiting: deque[tuple[Sequence[ast.AST], _Scope]] = deque()
-        steps: dict[type, Any] = {
-            ast.Call: self._call,
-            ast.Import: self._import,
-            ast.ImportFrom: self._import_from,
-            ast.FunctionDef: self._function,
-            ast.AsyncFunctionDef: self._function,
-            ast.ClassDef: self._class,
-            ast.Assign: self._assign,
-            ast.AnnAssign: self._assign,
-            ast.With: self._with,
-            ast.AsyncWith: self._with,
-            ast.Assert: self._assert,
-            ast.If: self._if,
-            ast.Raise: self._raise,
-            ast.Try: self._try,
-            ast.Constant: self._constant,
-        }
-        # What to do with a node, and which of its fields to follow; others hold nothing to see.
-        self._plan: dict[type, tuple[Any, tuple[str, ...]]] = {
-            cls: (steps.get(cls), fields)
-            for cls, fields in _FIELDS.items()
-            if fields or cls in steps
-        }
 
     def run(self, tree: ast.Module) -> None:
-        plan, waiting = self._plan, self._waiting
+        plan, waiting = _PLAN, self._waiting
         waiting.append(([tree], _Scope("", swallowed=False)))
         while waiting:
             first, scope = waiting.popleft()
@@ -154,7 +128,7 @@ class _Walker:
                 if todo is None:
                     continue
                 step, fields = todo
-                if step is not None and step(node, scope):
+                if step is not None and step(self, node, scope):
                     continue
                 for name in fields:
                     value = getattr(node, name)
@@ -163,13 +137,13 @@ class _Walker:
                     elif value is not None:
                         add(value)
 
-    def _import(self, node: ast.Import, _scope: _Scope) -> None:
+    def import_(self, node: ast.Import, _scope: _Scope) -> None:
         for alias in node.names:
             self._module.imports.append(Import(alias.name, "", node.lineno))
             if alias.asname:
                 self._aliases[alias.asname] = alias.name
 
-    def _import_from(self, node: ast.ImportFrom, _scope: _Scope) -> None:
+    def import_from(self, node: ast.ImportFrom, _scope: _Scope) -> None:
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             self._module.imports.append(Import(module, alias.name, node.lineno))
@@ -177,7 +151,7 @@ class _Walker:
                 dotted = f"{module}.{alias.name}" if node.module else module + alias.name
                 self._aliases[alias.asname or alias.name] = dotted
 
-    def _call(self, node: ast.Call, scope: _Scope) -> None:
+    def call(self, node: ast.Call, scope: _Scope) -> None:
         name = _raw(node.func)
         if name:
             kwargs: dict[str, Value] = {}
@@ -191,7 +165,7 @@ class _Walker:
                 Call(name, node.lineno, args, kwargs, scope.name, scope.swallowed)
             )
 
-    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> bool:
+    def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef, scope: _Scope) -> bool:
         name = f"{scope.name}.{node.name}" if scope.name else node.name
         args = node.args
         params = [*args.posonlyargs, *args.args, *args.kwonlyargs]
@@ -216,7 +190,7 @@ class _Walker:
         self._waiting.append(([*inside, *node.body], _Scope(name, swallowed=False)))
         return True
 
-    def _class(self, node: ast.ClassDef, scope: _Scope) -> bool:
+    def class_(self, node: ast.ClassDef, scope: _Scope) -> bool:
         name = f"{scope.name}.{node.name}" if scope.name else node.name
         fields = tuple(
             [
@@ -231,40 +205,34 @@ class _Walker:
         self._waiting.append((inside, _Scope(name, swallowed=False)))
         return True
 
-    def _assign(self, node: ast.Assign | ast.AnnAssign, _scope: _Scope) -> None:
+    def assign(self, node: ast.Assign | ast.AnnAssign, scope: _Scope) -> None:
         value = node.value
         if isinstance(value, ast.Await):
             value = value.value
-        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-        for target in targets:
-            name = _raw(target)
-            if not name or "()" in name:
-                continue
-            if isinstance(value, ast.Call):
+        if isinstance(value, ast.Call):
+            for name in _targets(node):
                 self._made.setdefault(name, _raw(value.func))
-            elif isinstance(
-                value, (ast.Constant, ast.UnaryOp, ast.List, ast.Tuple, ast.Name, ast.Attribute)
-            ):
-                self._module.constants.setdefault(name, (_value(value), node.lineno))
-            elif isinstance(value, ast.Dict):
+        elif isinstance(value, ast.Dict):
+            for name in _targets(node):
                 for key, item in _dict_items(value).items():
                     self._module.constants.setdefault(f"{name}.{key}", (item, node.lineno))
+        elif isinstance(value, ast.Constant) and not scope.name:
+            for name in _targets(node):
+                self._module.constants.setdefault(name, (_value(value), node.lineno))
 
-    def _with(self, node: ast.With | ast.AsyncWith, _scope: _Scope) -> None:
+    def with_(self, node: ast.With | ast.AsyncWith, _scope: _Scope) -> None:
         for item in node.items:
             if isinstance(item.context_expr, ast.Call) and isinstance(item.optional_vars, ast.Name):
                 self._made.setdefault(item.optional_vars.id, _raw(item.context_expr.func))
 
-    def _assert(self, node: ast.Assert, scope: _Scope) -> None:
+    def assert_(self, node: ast.Assert, scope: _Scope) -> None:
         self._check("assert", node, node.test, scope)
 
-    def _if(self, node: ast.If, scope: _Scope) -> None:
-        for branch in (node.body, node.orelse):
-            kind = _stops(branch)
-            if kind:
-                self._check(kind, node, node.test, scope)
-                break
-        else:
+    def if_(self, node: ast.If, scope: _Scope) -> None:
+        kind = _stops(node.body) or _stops(node.orelse)
+        if kind:
+            self._check(kind, node, node.test, scope)
+        elif node.test.__class__ in _COMPARING:
             names, compares = _names_in(node.test)
             if compares and names:
                 check = Check(
@@ -280,20 +248,15 @@ class _Walker:
             Check(kind, node.lineno, names, compares, not names, scope.name, scope.swallowed)
         )
 
-    def _raise(self, node: ast.Raise, scope: _Scope) -> None:
+    def raise_(self, node: ast.Raise, scope: _Scope) -> None:
         self._module.raises.append((scope.name, node.lineno))
 
-    def _try(self, node: ast.Try, scope: _Scope) -> bool:
+    def try_(self, node: ast.Try, scope: _Scope) -> bool:
         hidden = scope.swallowed or any(_swallows(h) for h in node.handlers)
         self._waiting.append((list(node.body), _Scope(scope.name, swallowed=hidden)))
         rest = [*node.orelse, *node.finalbody, *(s for h in node.handlers for s in h.body)]
         self._waiting.append((rest, scope))
         return True
-
-    def _constant(self, node: ast.Constant, _scope: _Scope) -> None:
-        value = node.value
-        if value.__class__ is str and 4 < len(value) <= _MAX_STRING and _keep_string(value):
-            self._module.strings.append((value, node.lineno))
 
     def resolve(self) -> None:
         """Replace local names by what they stand for, now that every import is known."""
@@ -331,6 +294,28 @@ class _Walker:
             prefix = head
         cache[raw] = result
         return result
+
+
+_STEPS: Final[dict[type, Any]] = {
+    ast.Call: _Walker.call,
+    ast.Import: _Walker.import_,
+    ast.ImportFrom: _Walker.import_from,
+    ast.FunctionDef: _Walker.function,
+    ast.AsyncFunctionDef: _Walker.function,
+    ast.ClassDef: _Walker.class_,
+    ast.Assign: _Walker.assign,
+    ast.AnnAssign: _Walker.assign,
+    ast.With: _Walker.with_,
+    ast.AsyncWith: _Walker.with_,
+    ast.Assert: _Walker.assert_,
+    ast.If: _Walker.if_,
+    ast.Raise: _Walker.raise_,
+    ast.Try: _Walker.try_,
+}
+# What to do with a node, and which of its fields to follow; other nodes hold nothing to see.
+_PLAN: Final[dict[type, tuple[Any, tuple[str, ...]]]] = {
+    cls: (_STEPS.get(cls), fields) for cls, fields in _FIELDS.items() if fields or cls in _STEPS
+}
 
 
 def _raw(node: ast.AST | None) -> str:
@@ -388,6 +373,11 @@ def _item(node: ast.AST) -> Value:
             for p in node.values[:_MAX_ARGS]
         )
     return Ref(_raw(node) or "?")
+
+
+def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    return [name for t in targets if (name := _raw(t)) and "()" not in name]
 
 
 def _dict_items(node: ast.Dict) -> dict[str, Value]:
@@ -474,9 +464,3 @@ def _names_in(test: ast.expr) -> tuple[tuple[str, ...], bool]:
             elif isinstance(value, ast.AST):
                 stack.append(value)
     return tuple(names), compares
-
-
-def _keep_string(value: str) -> bool:
-    if "/" in value:
-        return ":/" in value
-    return "INSERT " in value or "insert " in value

@@ -101,7 +101,6 @@ class PythonModule:
     checks: list[Check] = field(default_factory=list)
     branches: list[Check] = field(default_factory=list)  # comparisons that decide, without a stop
     constants: dict[str, tuple[Value, int]] = field(default_factory=dict)
-    strings: list[tuple[str, int]] = field(default_factory=list)  # those that look like addresses
     raises: list[tuple[str, int]] = field(default_factory=list)  # scope and line
     made: dict[str, str] = field(default_factory=dict)  # variable -> name of the call that made it
     main: bool = False

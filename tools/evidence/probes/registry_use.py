@@ -38,6 +38,8 @@ _CALLS: Final = (
     "hopsworks.",
     "clearml.InputModel",
 )
+_ADDRESS: Final = re.compile(r"models:/[^/@\"']{1,120}[/@]([^/\"']{0,60})")
+_UNNAMED: Final = ("latest", "None", "")
 _CONFIG: Final = re.compile(
     r"models:/[\w.-]{1,120}(?:/[\w.-]{1,40}|@[\w-]{1,60})|ModelPackageArn|ModelPackageName|azureml:[\w.-]{1,80}:\d|gto (?:show|download)"
 )
@@ -113,11 +115,13 @@ def _registry_use(repo: Repository) -> Verdict:
     latest: list[Spot] = []
     named: list[Spot] = []
     for path in sorted(scoring):
-        for value, line in code.modules[path].strings:
-            if "models:/" in value:
-                (latest if value.rstrip("/").endswith(("latest", "/None")) else named).append(
-                    Spot(path, line)
-                )
+        if "models:/" not in repo.text(path):
+            continue
+        for line, text in enumerate(repo.lines(path), 1):
+            found = _ADDRESS.search(text[:_MAX_LINE].partition("#")[0])
+            if found:
+                spot = Spot(path, line)
+                (latest if found.group(1) in _UNNAMED else named).append(spot)
     for hit in code.calls(*_CALLS):
         if hit.module.path in scoring:
             texts = [v for v in (*hit.call.args, *hit.call.kwargs.values()) if isinstance(v, str)]

@@ -522,7 +522,7 @@ def _rules(repo: Repository) -> list[tuple[str, int]]:
                     for r in group.list_at("rules")
                     if r.text_at("alert") and r.text_at("expr")
                 ]
-    for file in repo.yaml_files(holding=("grafana_alert", "apiVersion: 1")):
+    for file in repo.yaml_files(holding=("grafana_alert", "relativeTimeRange")):
         found += [
             (file.path, n.key_line)
             for d in file.docs
