@@ -263,7 +263,7 @@ class Parsed:
     def requirements(self) -> list[Requirements]:
         """Requirement files."""
         found = []
-        for path in self.ending(".txt", ".in"):
+        for path in self.ending(".txt", ".in", ".lock"):
             name = path.rsplit("/", 1)[-1].lower()
             if "requirement" in path.lower() or name.startswith(
                 ("constraints", "deps", "dependencies")

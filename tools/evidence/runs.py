@@ -392,13 +392,19 @@ class Runs:
                         found[name] = module
         return found
 
+    def _reached(self, run: Run) -> frozenset[str]:
+        """Modules a command runs.  A test runs itself: what it imports is tested, not in use."""
+        started = self.modules(run)
+        tests = frozenset(p for p in started if p in self._code.tests)
+        return self._code.closure(started - tests) | tests
+
     @cached_property
     def automatic(self) -> dict[str, Run]:
         """Modules that CI or a schedule runs, hard, without a person; imports included."""
         found: dict[str, Run] = {}
         for run in (*self.ci, *self.cluster):
             if run.automatic and run.hard and run.counts:
-                for path in sorted(self._code.closure(self.modules(run))):
+                for path in sorted(self._reached(run)):
                     found.setdefault(path, run)
         return found
 
@@ -408,7 +414,7 @@ class Runs:
         found: dict[str, Run] = {}
         for run in (*self.pipeline, *self.cluster):
             if run.hard and run.counts:
-                for path in sorted(self._code.closure(self.modules(run))):
+                for path in sorted(self._reached(run)):
                     found.setdefault(path, run)
         return found
 
@@ -418,7 +424,7 @@ class Runs:
         found: dict[str, Run] = {}
         for run in (*self.make, *self.shell, *self.images, *self.project, *self.ci):
             if run.counts:
-                for path in sorted(self._code.closure(self.modules(run))):
+                for path in sorted(self._reached(run)):
                     found.setdefault(path, run)
         return found
 

@@ -6,6 +6,7 @@ ended by the next statement.  Deterministic; the words that led to each match ar
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,6 +19,7 @@ _REACH = 7  # words that a negation reaches
 _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
 _CONDITIONS = frozenset({"if", "when", "whenever", "should", "unless"})
+_NEGATIONS = frozenset({"no", "not", "never", "nobody", "none", "nothing", "without", "cannot"})
 _TODAY = frozenset({"now", "today", "nowadays", "since", "meanwhile", "currently"})
 _IN_CONDITIONS = frozenset({"negation_subject", "not_a_negation", "not_by_hand"})
 _DOUBLE = frozenset({"without", "unless", "until"})
@@ -50,6 +52,7 @@ class _Rule:
     practice: str
     pattern: Pattern
     denies: bool
+    negates: bool  # a denial that holds its own negation: "without anyone looking"
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,8 @@ class Matcher:
         for practice in practices:
             for texts, denies in ((practice.says, False), (practice.denies, True)):
                 for text in texts:
-                    rule = _Rule(practice.id, self._vocabulary.pattern(text), denies)
+                    negates = denies and bool(_NEGATIONS & set(re.split(r"[ |_]", text)))
+                    rule = _Rule(practice.id, self._vocabulary.pattern(text), denies, negates)
                     self._by_first.setdefault(rule.pattern.wanted[0], []).append(rule)
 
     def read(self, texts: Sequence[str]) -> Reading:
@@ -155,9 +159,12 @@ class Matcher:
                         # A pattern that settles for `partly` yields to one that says more.
                         weak = answer == rule.pattern.answer == "partly" and not rule.denies
                         found.setdefault((rule.practice, *place), []).append((weak, answer))
+        # What one clause says outweighs what is put together from several.
+        plain = {practice for practice, first, last in found if first == last}
         return [
             (practice, _lowest(answers), first, last)
             for (practice, first, last), answers in sorted(found.items())
+            if first == last or practice not in plain
         ]
 
     def _cues(self, words: list[str]) -> _Cues:
@@ -244,7 +251,7 @@ def _places(
 def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | None:
     touched = {sentence.clause_of[s[0]] for group in spans for s in group}
     cues = [sentence.cues[n] for n in touched]
-    negated = any(all(_negated(s, sentence) for s in group) for group in spans)
+    negated = not rule.negates and any(all(_negated(s, sentence) for s in group) for group in spans)
     past = any(c.past for c in cues)
     partly = any(c.partly for c in cues)
     if rule.denies:

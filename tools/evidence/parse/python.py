@@ -92,7 +92,6 @@ _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     for cls in vars(ast).values()
     if isinstance(cls, type) and issubclass(cls, ast.AST)
 } | {ast.Constant: ()}
-_COMPARING: Final = frozenset((ast.Compare, ast.BoolOp, ast.UnaryOp))
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _EXITS: Final = ("sys.exit", "exit", "quit", "os._exit")
 
@@ -161,6 +160,10 @@ class _Walker:
                 elif isinstance(kw.value, ast.Dict):
                     kwargs.update(_dict_items(kw.value))
             args = tuple([_value(a) for a in node.args[:_MAX_ARGS]])
+            if node.args and isinstance(node.args[0], ast.Dict):
+                # `set_tags({"data_version": v})`: its keys say as much as keywords do.
+                for key, item in _dict_items(node.args[0]).items():
+                    kwargs.setdefault(key, item)
             self._module.calls.append(
                 Call(name, node.lineno, args, kwargs, scope.name, scope.swallowed)
             )
@@ -232,15 +235,16 @@ class _Walker:
         kind = _stops(node.body) or _stops(node.orelse)
         if kind:
             self._check(kind, node, node.test, scope)
-        elif node.test.__class__ in _COMPARING:
-            names, compares = _names_in(node.test)
-            if compares and names:
-                check = Check(
-                    "branch", node.lineno, names, compares, False, scope.name, scope.swallowed
-                )
-                self._module.branches.append(check)
         if not scope.name and _is_main(node.test):
             self._module.main = True
+
+    def compare(self, node: ast.Compare, scope: _Scope) -> None:
+        if node.ops[0].__class__ in _ORDER:
+            names, _ = _names_in(node)
+            if names:
+                self._module.branches.append(
+                    Check("compare", node.lineno, names, True, False, scope.name, scope.swallowed)
+                )
 
     def _check(self, kind: str, node: ast.stmt, test: ast.expr, scope: _Scope) -> None:
         names, compares = _names_in(test)
@@ -309,6 +313,7 @@ _STEPS: Final[dict[type, Any]] = {
     ast.AsyncWith: _Walker.with_,
     ast.Assert: _Walker.assert_,
     ast.If: _Walker.if_,
+    ast.Compare: _Walker.compare,
     ast.Raise: _Walker.raise_,
     ast.Try: _Walker.try_,
 }
