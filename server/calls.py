@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -37,6 +37,7 @@ logger = logging.getLogger(__name__)
 _PROBLEMS_SHOWN = 20
 _NAME_SHOWN = 60
 _PROBLEM_SHOWN = 400
+_TEXT_AT_ONCE = 500  # characters of free text that are matched in a few milliseconds
 
 
 class InternalError(Exception):
@@ -46,6 +47,12 @@ class InternalError(Exception):
         """Keep the reference that the caller is told."""
         super().__init__(f"internal error (reference {reference})")
         self.reference = reference
+
+
+class TimedOutError(AdvisorError):
+    """A run did not end, although it was told that its time is up."""
+
+    code = "timeout_exceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,9 +156,12 @@ def refusal(error: AdvisorError | InternalError) -> str:
     return "\n".join(lines)
 
 
-def reads_files(request: BaseModel) -> bool:
-    """Say whether the request makes the tool read and parse files, which takes its time."""
-    return bool(getattr(request, "workspace", None) or getattr(request, "files", None))
+def takes_long(request: BaseModel) -> bool:
+    """Say whether a run takes more than a few milliseconds: files to parse, or much text."""
+    if getattr(request, "workspace", None) or getattr(request, "files", None):
+        return True
+    texts: Sequence[str] = getattr(request, "practices", ())
+    return sum(map(len, texts)) > _TEXT_AT_ONCE
 
 
 def timeout_seconds(request: BaseModel) -> float:

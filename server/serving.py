@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
+import threading
 from importlib import import_module
 
 from mlops_advisor.server import logs
@@ -13,6 +15,7 @@ from mlops_advisor.server.settings import Settings, default_roots, named_roots
 
 logger = logging.getLogger(__name__)
 
+_PATIENCE_SECONDS = 1.0
 _TRANSPORTS = {"stdio": "stdio", "http": "web", "sse": "web"}
 
 
@@ -29,5 +32,21 @@ def run(args: argparse.Namespace) -> int:
     logger.info("serving over %s, roots: %s", args.transport, [str(root) for root in given])
     server = build_server(Settings(roots=given))
     module = import_module(f"{__package__}.{_TRANSPORTS[args.transport]}")
-    code: int = module.serve(server, args)
+    code: int
+    try:
+        code = module.serve(server, args)
+    except SystemExit as leaving:
+        code = leaving.code if isinstance(leaving.code, int) else 1
+    _let_go(code)
     return code
+
+
+def _let_go(code: int) -> None:
+    """End the process here if a thread will not: one that was given up may run for minutes."""
+    others = [t for t in threading.enumerate() if t is not threading.main_thread() and not t.daemon]
+    for thread in others:
+        thread.join(_PATIENCE_SECONDS)
+    if any(thread.is_alive() for thread in others):
+        logger.warning("left with a run unfinished")
+        sys.stderr.flush()
+        os._exit(code)

@@ -19,10 +19,11 @@ from pydantic import BaseModel
 
 from mlops_advisor.server import calls, elicitation, registry
 from mlops_advisor.server.settings import Settings
-from mlops_advisor.tools.common.errors import AdvisorError
+from mlops_advisor.tools.common.errors import AdvisorError, Problem
 
 Ctx = ServerRequestContext[Any, Any]
 
+GRACE_SECONDS = 5.0  # for a run to end by itself, with a partial result
 _PROGRESS_STEPS = 20  # at most so many notifications a call
 
 
@@ -79,14 +80,18 @@ class Calls:
         return tool
 
     async def _run(self, ctx: Ctx, tool: registry.Tool, request: BaseModel) -> calls.Outcome:
-        """Run at once when it takes a millisecond; in a thread when files are read."""
+        """Run at once when it takes a few milliseconds; in a thread when it takes longer.
+
+        Raises TimedOutError when the thread goes on after its deadline and a grace.
+        """
         stop = threading.Event()
-        deadline = time.monotonic() + calls.timeout_seconds(request)
+        seconds = calls.timeout_seconds(request)
+        deadline = time.monotonic() + seconds
 
         def expired() -> bool:
             return stop.is_set() or time.monotonic() >= deadline
 
-        if not calls.reads_files(request):
+        if not calls.takes_long(request):
             limits = calls.Limits(roots=self._roots, expired=expired)
             return calls.execute(tool, request, limits)
         limits = calls.Limits(
@@ -94,9 +99,14 @@ class Calls:
         )
         work = functools.partial(calls.execute, tool, request, limits)
         try:
-            return await anyio.to_thread.run_sync(
-                work, abandon_on_cancel=True, limiter=self._workers
-            )
+            with anyio.fail_after(seconds + GRACE_SECONDS):
+                return await anyio.to_thread.run_sync(
+                    work, abandon_on_cancel=True, limiter=self._workers
+                )
+        except TimeoutError:
+            hint = "give less text or fewer files, or a larger timeout"
+            problem = Problem("options.timeout_ms", hint)
+            raise calls.TimedOutError(f"no result after {seconds:g} s", (problem,)) from None
         finally:
             # On cancellation the thread is left to itself; this makes it end soon.
             stop.set()

@@ -46,10 +46,11 @@ class Part(Frozen):
 class StandInInput(Frozen):
     """What to do."""
 
-    do: Literal["answer", "crash", "exit", "recurse", "deny", "wait", "count"] = Field(
+    do: Literal["answer", "crash", "exit", "recurse", "deny", "wait", "hang", "count"] = Field(
         default="answer", description="What to do."
     )
     responses: tuple[Said, ...] = Field(default=(), description="Answers.")
+    practices: tuple[str, ...] = Field(default=(), description="Text.")
     workspace: str | None = Field(default=None, description="Folder.")
     part: Part = Field(default=Part(), description="Nested.")
     options: Options = Field(default=Options(), description="Options.")
@@ -80,7 +81,8 @@ class Hooks:
     def __init__(self) -> None:
         self.started = threading.Event()
         self.ended = threading.Event()
-        self.runs = 0
+        self.release = threading.Event()
+        self.threads: list[int] = []
 
 
 def _recurse(depth: int) -> int:
@@ -89,7 +91,7 @@ def _recurse(depth: int) -> int:
 
 def _run(hooks: Hooks) -> Callable[[StandInInput, RunContext], StandInResult]:
     def run(request: StandInInput, context: RunContext) -> StandInResult:
-        hooks.runs += 1
+        hooks.threads.append(threading.get_ident())
         match request.do:
             case "crash":
                 raise RuntimeError("secret detail")
@@ -104,6 +106,8 @@ def _run(hooks: Hooks) -> Callable[[StandInInput, RunContext], StandInResult]:
                 while not context.expired():
                     pass
                 hooks.ended.set()
+            case "hang":
+                hooks.release.wait(30)
             case "count":
                 for done in range(100):
                     context.progress(done + 1, 100, f"step {done + 1}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import anyio
 import anyio.to_thread
 import pytest
 from mcp import Client, MCPError
+
+from mlops_advisor.server import toolcall
 
 pytestmark = pytest.mark.anyio
 
@@ -249,6 +252,31 @@ async def test_the_deadline_of_the_caller_ends_a_run(
 
     assert not result.is_error
     assert hooks.ended.is_set()
+
+
+async def test_a_run_that_ignores_its_deadline_is_given_up(
+    build: Any, hooks: Any, text_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(toolcall, "GRACE_SECONDS", 0.0)
+    try:
+        result = await call(
+            build(tmp_path), "auto", do="hang", workspace="x", options={"timeout_ms": 1000}
+        )
+    finally:
+        hooks.release.set()
+
+    assert result.is_error
+    assert text_of(result).startswith("timeout_exceeded: no result after 1 s")
+
+
+async def test_only_what_takes_long_leaves_the_event_loop(
+    build: Any, hooks: Any, arguments: dict[str, Any]
+) -> None:
+    await call(build(), "auto", practices=["short"], **arguments)
+    await call(build(), "auto", practices=["long"] * 200, **arguments)
+
+    here = threading.get_ident()
+    assert [thread == here for thread in hooks.threads] == [True, False]
 
 
 async def test_calls_at_once_do_not_mix(build: Any, arguments: dict[str, Any]) -> None:

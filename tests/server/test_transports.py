@@ -6,6 +6,7 @@ import http.client
 import json
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -216,6 +217,33 @@ def test_a_signal_ends_the_stdio_server(
         process.send_signal(ending)
 
         assert process.wait(10) == 0
+
+
+def test_a_run_that_hangs_does_not_keep_the_process(tmp_path: Path) -> None:
+    program = (
+        "import sys, threading; from mlops_advisor.server import calls, cli;"
+        "calls.execute = lambda *_: threading.Event().wait();"
+        "sys.exit(cli.main(['serve']))"
+    )
+    arguments = {"practices": ["x" * 1000]}
+    lines = [
+        modern(1, "tools/call", name="assess_maturity", arguments=arguments),
+        modern(2, "tools/list"),
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdin is not None
+        answer = exchange(process, "\n".join(lines))
+        process.stdin.close()
+
+        assert answer["id"] == 2
+        assert process.wait(20) == 0
 
 
 def test_stdout_carries_the_protocol_and_stderr_the_log(

@@ -17,7 +17,7 @@ _SAYS: Final = {
     "value_validation": ("data quality|data validation|great expectations|pandera", "check|validat|test|run"),
     "experiment_tracking": ("experiment|runs", "track|log", "mlflow|wandb|weights|tracked|tracking|neptune|comet"),
     "training_pipeline": ("pipeline|dag", "training|train|retrain", "airflow|kubeflow|prefect|dagster|orchestrat|dvc|metaflow|flyte|zenml|kedro|automat"),
-    "training_triggered": ("retrain|training|train", "nightly|weekly|daily|schedule|cron|every night|every week|every day|hourly|monthly"),
+    "training_triggered": ("retrain|trained|training runs|train the model", "nightly|weekly|daily|schedule|cron|every night|every week|every day|hourly|monthly"),
     "continuous_training": ("retrain", "drift|degrad|performance drop"),
     "model_validation_gate": ("threshold|gate|better than", "model|accuracy|metric", "deploy|promot|release|register|block"),
     "slice_evaluation": ("slice|segment|subgroup|cohort", "evaluat|metric|measur|performance"),

@@ -71,6 +71,7 @@ _LOADS: Final = frozenset(
 _PREDICTS: Final = frozenset(
     ("predict", "predict_proba", "predict_fn", "decision_function", "predict_batch", "forecast")
 )
+_EVALUATES: Final = ("eval", "valid", "metric", "gate", "compare")
 _FEATURE_WORDS: Final = (
     "feature",
     "preprocess",
@@ -83,15 +84,6 @@ _FEATURE_WORDS: Final = (
     "wrangl",
     "prepare",
     "engineer",
-)
-_NAMED_CLOUD: Final = (
-    "model_fn",
-    "predict_fn",
-    "input_fn",
-    "output_fn",
-    "lambda_handler",
-    "init",
-    "run",
 )
 
 
@@ -401,7 +393,8 @@ class Code:
             module = self.modules[path]
             if module.notebook or path in self.serving_code or path in self.training:
                 continue
-            if any(
+            name = path.rsplit("/", 1)[-1].lower()
+            if any(w in name for w in _EVALUATES) or any(
                 c.name.startswith("sklearn.metrics.") or c.last == "evaluate" for c in module.calls
             ):
                 continue  # that is evaluation, not scoring

@@ -20,7 +20,7 @@ _CONTRACTIONS = {
 }
 _ENDINGS = {"n't": "not", "'re": "are", "'ve": "have", "'ll": "will", "'m": "am", "'d": "would"}
 _SPLITS = frozenset(
-    ", : ( ) \u2013 \u2014 - & and but while whereas although though however except yet so then "
+    ", : ( ) \u2013 \u2014 - & and but while whereas although though however except so then "
     "because or plus if when whenever".split()
 )
 _HARD = frozenset(

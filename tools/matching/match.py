@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mlops_advisor.resources.models import Concepts, Practice
@@ -16,6 +16,7 @@ from mlops_advisor.tools.matching.clauses import AUXILIARIES, clauses_of
 from mlops_advisor.tools.matching.patterns import Pattern, Span, Vocabulary
 
 _REACH = 7  # words that a negation reaches
+_SHORT = 6  # words of a clause that only takes back a part
 _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
 _CONDITIONS = frozenset({"if", "when", "whenever", "should", "unless"})
@@ -96,7 +97,7 @@ class Matcher:
         for practice in practices:
             for texts, denies in ((practice.says, False), (practice.denies, True)):
                 for text in texts:
-                    negates = denies and bool(_NEGATIONS & set(re.split(r"[ |_]", text)))
+                    negates = denies and _holds_negation(text)
                     rule = _Rule(practice.id, self._vocabulary.pattern(text), denies, negates)
                     self._by_first.setdefault(rule.pattern.wanted[0], []).append(rule)
 
@@ -138,7 +139,14 @@ class Matcher:
                 words.extend(t.word for t in tokens)
                 clause_of.extend(number for _ in tokens)
                 own.extend(t.start >= clause.start for t in tokens)
+                # No phrase runs from one clause into the next.
+                words.append("|")
+                clause_of.append(number)
+                own.append(False)
                 cues.append(self._cues([t.word for t in tokens]))
+                # "Team A does, the others do not" is about part of the teams.
+                if number and len(tokens) <= _SHORT and [t.word for t in tokens[-1:]] == ["not"]:
+                    cues[-2] = replace(cues[-2], partly=True)
                 quotes.append((clause.start, clause.end))
             yield _Sentence(
                 tuple(words), tuple(clause_of), tuple(own), tuple(cues), tuple(offsets),
@@ -216,6 +224,11 @@ class Matcher:
 _Place = tuple[int, int]
 
 
+def _holds_negation(text: str) -> bool:
+    wanted = " ".join(term for term in text.split() if not term.startswith("!"))
+    return bool(_NEGATIONS & set(re.split(r"[ |_]", wanted)))
+
+
 def _lowest(answers: Sequence[tuple[bool, str]]) -> str:
     strong = [answer for weak, answer in answers if not weak]
     return min(strong or [answer for _, answer in answers], key=_ORDER.index)
@@ -241,11 +254,27 @@ def _places(
             yield (number, number), spans
     if inside or len(pattern.wanted) == 1 or any(t in hits for t in pattern.unwanted):
         return
-    spans = [list(hits[term]) for term in pattern.wanted]
-    first = min(s[0] for group in spans for s in group)
-    last = max(s[1] for group in spans for s in group)
+    tight = _tightest([hits[term] for term in pattern.wanted])
+    first = min(s[0] for s in tight)
+    last = max(s[1] for s in tight)
     if last - first <= _WINDOW:
-        yield (sentence.clause_of[first], sentence.clause_of[last]), spans
+        place = (sentence.clause_of[first], sentence.clause_of[last])
+        yield place, [[span] for span in tight]
+
+
+def _tightest(groups: Sequence[Sequence[Span]]) -> list[Span]:
+    """Return one span of each group, all as close together as they can be."""
+    marks = sorted((span, n) for n, group in enumerate(groups) for span in group)
+    latest: dict[int, Span] = {}
+    best: list[Span] = []
+    width = -1
+    for span, number in marks:
+        latest[number] = span
+        if len(latest) == len(groups):
+            reach = max(s[1] for s in latest.values()) - min(s[0] for s in latest.values())
+            if width < 0 or reach < width:
+                best, width = [latest[n] for n in range(len(groups))], reach
+    return best
 
 
 def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | None:

@@ -99,7 +99,9 @@ class PythonModule:
     functions: list[Function] = field(default_factory=list)
     classes: list[Class] = field(default_factory=list)
     checks: list[Check] = field(default_factory=list)
-    branches: list[Check] = field(default_factory=list)  # comparisons with < <= > >=, wherever they stand
+    branches: list[Check] = field(
+        default_factory=list
+    )  # comparisons with < <= > >=, wherever they stand
     constants: dict[str, tuple[Value, int]] = field(default_factory=dict)
     raises: list[tuple[str, int]] = field(default_factory=list)  # scope and line
     made: dict[str, str] = field(default_factory=dict)  # variable -> name of the call that made it

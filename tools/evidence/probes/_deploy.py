@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlops_advisor.tools.evidence.models import Strength
 from mlops_advisor.tools.evidence.parse.ci import Job
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
@@ -78,6 +79,16 @@ def job_deploys(job: Job) -> int:
     return 0
 
 
+def builds_image(job: Job) -> bool:
+    """Tell whether a job builds or pushes an image."""
+    return any(
+        s.uses.lower().startswith(PUSH_ACTIONS)
+        or any(BUILD_IMAGE.search(c.text) or PUSH_IMAGE.search(c.text) for c in s.commands)
+        for s in job.steps
+        if not s.disabled
+    )
+
+
 @shared
 def deploy_runs(repo: Repository) -> list[Run]:
     """Commands that deploy, infrastructure aside."""
@@ -108,24 +119,23 @@ def says_deploy(job: Job) -> bool:
     return "deploy" in low or "release" in low or "promote" in low
 
 
-def applied(repo: Repository, path: str) -> tuple[Run | None, bool]:
-    """The command that applies a manifest, and whether it runs without a person.
-
-    GitOps counts: a controller's Application object that points at the folder.
-    """
-    folder = path.rpartition("/")[0]
-    best: Run | None = None
-    for run in deploy_runs(repo):
-        named = (
-            path in run.text
-            or (folder and folder.split("/")[-1] in run.text)
-            or path.rsplit("/", 1)[-1] in run.text
-        )
-        if named:
-            if run.automatic and run.hard:
-                return run, True
-            best = best or run
-    return best, False
+def applied(repo: Repository) -> tuple[Strength, str, tuple[str, int] | None]:
+    """How manifests reach their platform: strength, words, and the line that applies them."""
+    controller = gitops(repo)
+    if controller is not None:
+        return Strength.ENFORCED, "a GitOps controller applies it", controller
+    runs = deploy_runs(repo)
+    automatic = [r for r in runs if r.automatic and r.hard]
+    if automatic:
+        where = automatic[0].where
+        return Strength.ENFORCED, f"{automatic[0].at} applies it without a person", where
+    if runs:
+        return Strength.WIRED, f"{runs[0].at} applies it", runs[0].where
+    jobs = [(j, line) for j, line in deploy_jobs(repo) if j.automatic]
+    if jobs:
+        job, line = jobs[0]
+        return Strength.ENFORCED, f"{job.path}:{line} applies it without a person", (job.path, line)
+    return Strength.CONFIGURED, "nothing found applies it", None
 
 
 @shared

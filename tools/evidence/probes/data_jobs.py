@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.probes._base import (
+    C,
+    E,
     Spot,
     Verdict,
     absent,
     from_code,
     not_applicable,
+    present,
     probe,
     unknown,
 )
@@ -30,6 +34,10 @@ _NAMES: Final = (
     "clean",
     "split",
 )
+_FRAMES: Final = frozenset(
+    "pandas polars pyspark dask numpy datasets pyarrow duckdb ray tensorflow torch beam"
+    " apache_beam xml sqlalchemy sklearn csv json".split()
+)
 _WRITES: Final = frozenset(
     "to_csv to_parquet to_sql to_pickle to_feather save_to_disk dump write_parquet write_csv savez save saveAsTable parquet to_gbq write_table upload_file put_object insertInto writelines write".split()
 )
@@ -45,53 +53,46 @@ _READS: Final = frozenset(
     searched="scripts that read, prepare and write data, pipelines and commands that run them, dbt projects",
 )
 def _data_jobs(repo: Repository) -> Verdict:
-    found: list[Spot] = []
-    for path, module in repo.code.product.items():
-        if module.notebook or path in repo.code.serving or path in repo.code.batch:
-            continue
-        lasts = {c.last for c in module.calls}
-        named = any(n in path.rsplit("/", 1)[-1].lower() for n in _NAMES) or any(
-            any(n in f.last.lower() for n in _NAMES) for f in module.functions
-        )
-        frame = module.roots & {
-            "pandas",
-            "polars",
-            "pyspark",
-            "dask",
-            "numpy",
-            "datasets",
-            "pyarrow",
-            "duckdb",
-            "ray",
-            "tensorflow",
-            "torch",
-            "beam",
-            "apache_beam",
-            "xml",
-            "sqlalchemy",
-            "sklearn",
-            "csv",
-            "json",
-        }
-        if (
-            named
-            and frame
-            and lasts & _READS
-            and (lasts & _WRITES or path in repo.code.training_code)
-        ):
-            line = next((c.line for c in module.calls if c.last in _READS), 1)
-            found.append(Spot(path, line))
+    found = [
+        spot
+        for path, module in repo.code.product.items()
+        if not module.notebook
+        and path not in repo.code.serving
+        and path not in repo.code.batch
+        and (spot := _prepares(repo, module)) is not None
+    ]
     verdict = from_code(repo, "A script prepares the data", found)
     if verdict is not None:
         return verdict
     dbt = repo.named("dbt_project.yml")
     if dbt:
-        return from_code(
-            repo, "A dbt project prepares the data", [Spot(p, 1) for p in dbt]
-        ) or unknown("")
+        runs = [r for r in repo.runs.ci if r.automatic and r.counts and "dbt " in r.text]
+        where = [(p, 1) for p in dbt] + [r.where for r in runs]
+        return present(repo, E if runs else C, "A dbt project prepares the data.", where)
     if repo.code.training_notebooks and not repo.code.training_scripts:
         path, call = next(iter(repo.code.training_notebooks.items()))
         return absent(repo, "Data is prepared inside a notebook only.", [(path, call.line)])
     if not repo.stages.ml:
         return not_applicable("Nothing here prepares data for a model.")
     return unknown("No script that prepares data was recognised.")
+
+
+def _prepares(repo: Repository, module: PythonModule) -> Spot | None:
+    """A module named after preparation that reads data, and writes it or hands it to training."""
+    name = module.path.rsplit("/", 1)[-1].lower()
+    if not any(n in name for n in _NAMES) and not any(
+        n in f.last.lower() for f in module.functions for n in _NAMES
+    ):
+        return None
+    if not module.roots & _FRAMES:
+        return None
+    read = next((c for c in module.calls if c.last in _READS), None)
+    if read is None:
+        near = repo.code.edges.get(module.path, frozenset())
+        if not any(c.last in _READS for p in near for c in repo.code.modules[p].calls):
+            return None
+    if module.path not in repo.code.training_code and not any(
+        c.last in _WRITES for c in module.calls
+    ):
+        return None
+    return Spot(module.path, read.line if read else 1)

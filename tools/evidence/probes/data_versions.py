@@ -20,6 +20,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     stronger,
     unknown,
 )
+from mlops_advisor.tools.evidence.probes.tracking import data_recorded
 from mlops_advisor.tools.evidence.repository import Repository
 
 _DVC_USE: Final = re.compile(r"\bdvc (?:repro|pull|exp|fetch|status|checkout|get|import)\b")
@@ -40,6 +41,7 @@ _CALLS: Final = (
     "hopsworks.",
     "deltalake.DeltaTable",
 )
+_HASHED: Final = ("data", "hash", "checksum", "fingerprint", "snapshot")
 _TIME_TRAVEL: Final = (
     "versionAsOf",
     "timestampAsOf",
@@ -146,10 +148,12 @@ def _hashes(repo: Repository) -> Verdict | None:
     found = []
     for hit in code.calls("hashlib.", "*.hash_pandas_object", "pandas.util.hash_pandas_object"):
         scope = hit.call.scope.lower()
-        if hit.module.path in code.training_code and any(
-            w in scope for w in ("data", "hash", "checksum", "fingerprint")
-        ):
+        words = f"{hit.module.path} {scope}".lower()
+        if hit.module.path in code.training_code and any(w in words for w in _HASHED):
             found.append(hit)
+    recorded = data_recorded(repo)
+    if recorded:
+        return from_code(repo, "Runs record the version of their data", recorded)
     return from_code(repo, "The training code computes a hash of its data", spots(found), most=W)
 
 

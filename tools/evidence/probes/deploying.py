@@ -196,13 +196,20 @@ def _grade_delivery(repo: Repository, jobs: list[tuple[Job, int]]) -> Verdict:
 
 
 def _before(job: Job, names: dict[tuple[str, str], Job]) -> set[tuple[str, str]]:
+    """Jobs that must succeed before this one, those of called workflows included."""
     found: set[tuple[str, str]] = set()
     stack = [(job.path, n) for n in job.needs]
     while stack:
         key = stack.pop()
-        if key not in found and key in names:
-            found.add(key)
-            stack += [(job.path, n) for n in names[key].needs]
+        earlier = names.get(key)
+        if key in found or earlier is None:
+            continue
+        found.add(key)
+        stack += [(earlier.path, n) for n in earlier.needs]
+        for step in earlier.steps:
+            if step.uses.startswith("./"):
+                called = step.uses.removeprefix("./")
+                stack += [k for k in names if k[0].endswith(called)]
     return found
 
 

@@ -84,6 +84,7 @@ _QUALITY: Final = (
     "RegressionTestPreset",
     "BinaryClassificationTestPreset",
 )
+_QUALITY_WORDS: Final = ("quality", "performance", "live_metric", "accuracy", "precision")
 _LIVE_PATHS: Final = ("monitor", "drift", "feedback", "live", "production", "quality", "observ")
 _LIVE_SCOPES: Final = ("live", "monitor", "production")
 
@@ -208,6 +209,10 @@ def _live_quality(repo: Repository) -> Verdict:
 def _live_spots(module: PythonModule, text: str) -> Iterator[Spot]:
     live = any(w in module.path.lower() for w in _LIVE_PATHS)
     labels = any(w in text for w in _LABELS)
+    if live and labels:
+        for function in module.functions:
+            if any(w in function.last.lower() for w in _QUALITY_WORDS):
+                yield Spot(module.path, function.line, function.name)
     for call in module.calls:
         scoped = live or any(w in call.scope.lower() for w in _LIVE_SCOPES)
         measured = call.name.startswith("sklearn.metrics.") and labels

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python_model import Check
+from mlops_advisor.tools.evidence.parse.python_model import Check, PythonModule
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -62,6 +63,11 @@ _GATES: Final = (
     "airflow.operators.python.ShortCircuitOperator",
     "airflow.providers.standard.operators.python.ShortCircuitOperator",
 )
+_GATE_PATHS: Final = ("gate", "promot", "validate_model", "model_validation", "acceptance")
+_PROMOTES: Final = frozenset(
+    "set_registered_model_alias transition_model_version_stage register_model promote"
+    " create_model_version update_model_package".split()
+)
 _SPLITS: Final = (
     "sklearn.model_selection.train_test_split",
     "sklearn.model_selection.TimeSeriesSplit",
@@ -113,18 +119,12 @@ def _gate(repo: Repository) -> Verdict:
             for c in module.checks
             if _judges(c) and not _self_compare(c)
         ]
-        near = any(
-            is_metric(c.last.lower()) or c.name.startswith(("sklearn.metrics.", "mlflow."))
-            for c in module.calls
-        )
-        for check in module.branches if near else ():
-            if _judges(check) and any(w in n for n in check.names for w in _LIMITS):
-                branch.append(Spot(path, check.line, check.scope, check.swallowed))
+        branch += _decisions(module)
     library = spots(code.calls(*_GATES))
     verdict = stronger(
         from_code(repo, "A condition on a metric stops the run", own, stops=True),
         from_code(repo, "A pipeline branches on a metric", library, stops=True),
-        from_code(repo, "A condition on a metric decides about promotion", branch, stops=True),
+        from_code(repo, "A condition on a metric decides about the release", branch, stops=True),
         _model_tests(repo),
     )
     if verdict is not None:
@@ -134,6 +134,29 @@ def _gate(repo: Repository) -> Verdict:
             repo, "Training is here, and no threshold stops a bad model.", [repo.stages.training]
         )
     return not_applicable("Nothing here trains a model.")
+
+
+def _decisions(module: PythonModule) -> list[Spot]:
+    """Comparisons of measures with limits in a module that stops or promotes by them."""
+    named = any(w in module.path.lower() for w in _GATE_PATHS) or any(
+        w in f.last.lower() for f in module.functions for w in _GATE_PATHS
+    )
+    measures = any(
+        is_metric(c.last.lower()) or c.name.startswith(("sklearn.metrics.", "mlflow."))
+        for c in module.calls
+    )
+    ends = bool(module.raises) or any(
+        c.name in ("sys.exit", "SystemExit") or c.last in _PROMOTES for c in module.calls
+    )
+    if not ends or not (named or measures):
+        return []
+    return [
+        Spot(module.path, c.line, c.scope, c.swallowed)
+        for c in module.branches
+        if any(w in n for n in c.names for w in _LIMITS)
+        and (named or any(is_metric(n) for n in c.names))
+        and not _self_compare(c)
+    ]
 
 
 def _self_compare(check: Check) -> bool:
@@ -158,6 +181,12 @@ def _model_tests(repo: Repository) -> Verdict | None:
 )
 def _holdout(repo: Repository) -> Verdict:
     found = spots(repo.code.calls(*_SPLITS))
+    for path in repo.code.training_code | repo.flows.modules:
+        found += [
+            Spot(path, c.line, c.scope)
+            for c in repo.code.modules[path].calls
+            if c.last.startswith(("split_by", "split_on")) or c.last.endswith("_split")
+        ]
     verdict = from_code(repo, "Data is split before evaluation", found, most=W)
     if verdict is not None:
         return verdict
@@ -219,7 +248,7 @@ def _baseline(repo: Repository) -> Verdict:
         found += [
             Spot(path, c.line, c.scope)
             for c in (*module.checks, *module.branches)
-            if c.compares and any("baseline" in n for n in c.names)
+            if c.compares and any("baseline" in n or "naive" in n for n in c.names)
         ]
     verdict = from_code(repo, "The model is compared with a baseline", found)
     if verdict is not None:
@@ -227,6 +256,40 @@ def _baseline(repo: Repository) -> Verdict:
     if repo.stages.training is not None:
         return absent(repo, "Training is here, and no baseline is named.", [repo.stages.training])
     return not_applicable("Nothing here trains a model.")
+
+
+_SLICE_WORDS: Final = (
+    "slice",
+    "segment",
+    "subgroup",
+    "cohort",
+    "per_group",
+    "by_group",
+    "per_class",
+    "by_region",
+)
+_NOT_SLICES: Final = frozenset(("slice", "islice", "segment_anything"))
+_GROUPED: Final = ("metric", "eval", "slice", "score", "measure", "report")
+
+
+def _slice_spots(module: PythonModule) -> Iterator[Spot]:
+    """Functions and calls that measure by group, in a module that measures."""
+    for function in module.functions:
+        if any(d.startswith("snorkel.slicing.") for d in function.decorators):
+            yield Spot(module.path, function.line, function.name)
+    if not any(
+        is_metric(c.last.lower()) or c.name.startswith("sklearn.metrics.") for c in module.calls
+    ):
+        return
+    for function in module.functions:
+        if any(w in function.last.lower() for w in _SLICE_WORDS):
+            yield Spot(module.path, function.line, function.name)
+    for call in module.calls:
+        low = call.last.lower()
+        by_name = any(w in low for w in _SLICE_WORDS) and low not in _NOT_SLICES
+        grouped = low == "groupby" and any(w in call.scope.lower() for w in _GROUPED)
+        if by_name or grouped:
+            yield Spot(module.path, call.line, call.scope)
 
 
 @probe(
@@ -249,39 +312,8 @@ def _slices(repo: Repository) -> Verdict:
             "*.evaluate_slices",
         )
     )
-    for path, module in code.product.items():
-        named = [
-            f
-            for f in module.functions
-            if any(
-                w in f.last.lower()
-                for w in (
-                    "slice",
-                    "segment",
-                    "subgroup",
-                    "cohort",
-                    "per_group",
-                    "by_group",
-                    "per_class",
-                    "by_region",
-                )
-            )
-            and "slice(" not in f.last
-        ]
-        measured = any(
-            is_metric(c.last.lower()) or c.name.startswith("sklearn.metrics.") for c in module.calls
-        )
-        if measured:
-            found += [Spot(path, f.line, f.name) for f in named]
-            found += [
-                Spot(path, c.line, c.scope)
-                for c in module.calls
-                if c.last == "groupby"
-                and any(w in c.scope.lower() for w in ("metric", "eval", "slice", "score"))
-            ]
-        for function in module.functions:
-            if any(d.startswith("snorkel.slicing.") for d in function.decorators):
-                found.append(Spot(path, function.line, function.name))
+    for module in code.product.values():
+        found += _slice_spots(module)
     verdict = from_code(repo, "Quality is measured per slice", found)
     if verdict is not None:
         return verdict

@@ -100,7 +100,8 @@ def _parity(repo: Repository) -> Verdict:
         if repo.stages.scoring is None and repo.stages.training is None:
             return not_applicable("Nothing here trains or uses a model.")
         return unknown("Training code and scoring code are not both here.")
-    shared = [p for p in sorted(code.training_code & scoring_all) if p in code.feature_code]
+    training = code.training_code | repo.flows.modules
+    shared = [p for p in sorted(training & scoring_all) if p in code.feature_code]
     both = [(p, n, line) for p in shared for n, line in _used_on_both_sides(repo, p)]
     if both:
         tests = [
@@ -173,31 +174,24 @@ def _parity(repo: Repository) -> Verdict:
 
 
 def _used_on_both_sides(repo: Repository, path: str) -> list[tuple[str, int]]:
-    """Functions of a module that some training module and some scoring module call."""
+    """Functions of a feature module that code of training and code of scoring call."""
     code = repo.code
-    train = {p for p in code.training_code if p not in code.serving and p != path}
-    score = set(code.closure(code.serving)) | set(code.closure(code.batch))
-    train_names = {
-        c.last for p in train - score | set(code.training_scripts) for c in code.modules[p].calls
-    }
-    score_names = {
-        c.last for p in score - set(code.training_scripts) - {path} for c in code.modules[p].calls
-    }
+    roots = frozenset(code.serving) | frozenset(code.batch)
+    score = code.closure(roots) - frozenset(code.training_scripts) - {path}
+    train = ((code.training_code | repo.flows.modules) - score - {path}) | frozenset(
+        code.training_scripts
+    )
+    called = {c.last for p in train - roots for c in code.modules[p].calls}
+    served = {c.last for p in score for c in code.modules[p].calls}
+    both = called & served
     module = code.modules[path]
+    named = any(w in path.lower() for w in _FEATURE_WORDS)
     wanted = [
-        f
+        (f.last, f.line)
         for f in module.functions
-        if f.last in train_names
-        and f.last in score_names
-        and (
-            any(w in f.last.lower() for w in _FEATURE_WORDS)
-            or any(w in path.lower() for w in _FEATURE_WORDS)
-        )
+        if f.last in both and (named or any(w in f.last.lower() for w in _FEATURE_WORDS))
     ]
-    if wanted:
-        return [(f.last, f.line) for f in wanted]
-    classes = [c for c in module.classes if c.name in train_names and c.name in score_names]
-    return [(c.name, c.line) for c in classes]
+    return wanted or [(c.name, c.line) for c in module.classes if c.name in both]
 
 
 @probe(

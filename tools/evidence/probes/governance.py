@@ -9,6 +9,7 @@ from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
+    Spot,
     Verdict,
     W,
     absent,
@@ -59,6 +60,7 @@ _PLACEHOLDER: Final = re.compile(
     re.IGNORECASE,
 )
 _MIN_PARTS: Final = 2
+_MIN_PURPOSE: Final = 15  # characters: less says nothing
 
 
 @probe(
@@ -149,6 +151,11 @@ def _cards(repo: Repository) -> Verdict:
             "*.push_model_card",
         )
     )
+    makers += [
+        Spot(path, module.functions[0].line)
+        for path, module in code.product.items()
+        if _CARD.search(path.lower()) and module.functions
+    ]
     verdict = from_code(repo, "A model card is written by code", makers)
     if verdict is not None and verdict.strength is not None and verdict.strength > C:
         return verdict
@@ -347,6 +354,20 @@ def _purpose(repo: Repository) -> Verdict:
                     return present(
                         repo, C, "A document states the purpose or the limits.", [(doc.path, line)]
                     )
+    for file in repo.yaml_files(holding=("purpose:", "intended_use:")):
+        for doc in file.docs:
+            for _, node in doc.find("purpose", "intended_use"):
+                if (
+                    len(node.text) > _MIN_PURPOSE
+                    and repo.stages.ml
+                    and "/.github/" not in f"/{file.path}"
+                ):
+                    return present(
+                        repo,
+                        C,
+                        "A file of the model states its purpose.",
+                        [(file.path, node.key_line)],
+                    )
     if repo.stages.ml:
         return unknown("No document here states purpose and limits.")
     return not_applicable("No model is here.")
@@ -390,3 +411,58 @@ def _access(repo: Repository) -> Verdict:
     if found:
         return present(repo, W, "Access is given by roles that are written as code.", found)
     return unknown("Access rules are not in the files.")
+
+
+@probe(
+    "risk_class",
+    practice="risk_classification",
+    asks="Does each model have a risk class that decides its controls?",
+    searched="fields such as risk_class in files of the model, documents on risk class",
+)
+def _risk_class(repo: Repository) -> Verdict:
+    names = ("risk_class", "risk_level", "risk_tier", "risk_category")
+    if repo.stages.ml:
+        for file in repo.yaml_files(holding=names):
+            for doc in file.docs:
+                for _, node in doc.find(*names):
+                    if node.text:
+                        return present(
+                            repo,
+                            C,
+                            "A file of the model names its risk class.",
+                            [(file.path, node.key_line)],
+                        )
+    for card in repo.documents:
+        for line, _, title in card.headings:
+            if re.search(r"risk (?:class|classification|tier|level|category)", title):
+                return present(repo, C, "A document states a risk class.", [(card.path, line)])
+    return (
+        unknown("No risk class is written here.")
+        if repo.stages.ml
+        else not_applicable("No model is here.")
+    )
+
+
+@probe(
+    "impact",
+    practice="impact_assessment",
+    asks="Is the impact on people assessed before release?",
+    searched="documents on impact or risk assessment",
+)
+def _impact(repo: Repository) -> Verdict:
+    for doc in repo.documents:
+        named = re.search(
+            r"impact[-_ ]?assessment|risk[-_ ]?assessment|dpia|fria", doc.path.lower()
+        )
+        if named and "template" not in doc.path.lower() and len(doc.sentences) > _MIN_PARTS:
+            return present(
+                repo,
+                C,
+                "An assessment is written; nothing shows that a release waits for it.",
+                [(doc.path, 1)],
+            )
+    return (
+        unknown("No assessment is written here.")
+        if repo.stages.ml
+        else not_applicable("No model is here.")
+    )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -20,7 +23,10 @@ from mlops_advisor.tools.evidence.probes._base import (
 )
 from mlops_advisor.tools.evidence.repository import Repository
 
-_DRIFT: Final = ("drift", "degrad", "performance_drop", "psi", "retrain_needed", "should_retrain")
+_DRIFT: Final = ("drift", "degrad", "performance_drop", "psi", "monitor", "live_quality")
+_ASKED: Final = re.compile(
+    r"(?:need|should|ask|trigger|request|decide|check)\w{0,12}retrain|retrain\w{0,12}(?:need|trigger|request|require)"
+)
 _START: Final = (
     "trigger_dag",
     "TriggerDagRunOperator",
@@ -144,21 +150,17 @@ def _training_trigger(repo: Repository) -> Verdict:
     searched="code that starts training in the same function or module that judges drift or live quality",
 )
 def _retraining_on_signal(repo: Repository) -> Verdict:
-    found: list[Spot] = []
-    for hit in repo.code.calls(*[f"*.{n}" for n in _START]):
-        module = hit.module
-        checks = [c for c in module.checks if any(w in n for n in c.names for w in _DRIFT)]
-        around = hit.call.scope.lower()
-        near = any(w in c.name.lower() for c in module.calls for w in _DRIFT) or any(
-            w in around for w in _DRIFT
-        )
-        if checks or near:
-            found += spots([hit])
-    for job in repo.jobs:
-        if "event" in job.events and any(
-            w in f"{job.name} {job.path}".lower() for w in ("retrain", "train")
-        ):
-            found.append(Spot(job.path, job.line))
+    found = [
+        spot
+        for module in repo.code.product.values()
+        if not module.notebook and any(w in repo.text(module.path).lower() for w in _DRIFT)
+        for spot in _starts(module)
+    ]
+    found += [
+        Spot(job.path, job.line)
+        for job in repo.jobs
+        if "event" in job.events and _ASKED.search(f"{job.name} {job.path}".lower())
+    ]
     verdict = from_code(repo, "A judgement on drift starts training", found)
     if verdict is not None:
         return verdict
@@ -169,6 +171,19 @@ def _retraining_on_signal(repo: Repository) -> Verdict:
             [repo.stages.training],
         )
     return unknown("Training and serving are not both here.")
+
+
+def _starts(module: PythonModule) -> Iterator[Spot]:
+    """Calls and steps that start training, where drift or quality is judged."""
+    judged = any(
+        w in n for c in (*module.checks, *module.branches) for n in c.names for w in _DRIFT
+    )
+    for call in module.calls:
+        if call.last in _START and (judged or any(w in call.scope.lower() for w in _DRIFT)):
+            yield Spot(module.path, call.line, call.scope, call.swallowed)
+    for function in module.functions:
+        if function.decorators and _ASKED.search(function.last.lower()):
+            yield Spot(module.path, function.line, function.name)
 
 
 @probe(

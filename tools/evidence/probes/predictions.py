@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python_model import Function, PythonModule
+from mlops_advisor.tools.evidence.parse.python_model import Call, Function, PythonModule
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -25,11 +25,28 @@ from mlops_advisor.tools.evidence.probes._scoring import needs_scoring, scoring_
 from mlops_advisor.tools.evidence.repository import Repository
 
 _STORES: Final = frozenset(
-    "insert_rows_json insert_one insert_many put_record put_records send produce publish log_predictions log_prediction"
+    "insert_rows_json insert_one insert_many put_record put_records put_record_batch send produce publish log_predictions log_prediction"
     " save_prediction store_prediction write_prediction log_inference record_prediction log_request execute add"
     " log insert put_item xadd write_point append_row monitor log_batch log_row".split()
 )
-_STORE_WORDS: Final = ("predict", "inference", "score", "request_log", "log_")
+_STORE_WORDS: Final = ("predict", "inference", "request_log", "log_request")
+_CAPTURES: Final = (
+    "DataCaptureConfig",
+    "data_collector",
+    "inference_table_config",
+    "auto_capture_config",
+)
+_COLLECTORS: Final = (
+    "sagemaker.model_monitor.DataCaptureConfig",
+    "whylogs.log",
+    "*.log_inference",
+    "bentoml.monitor",
+)
+_OUTPUTS: Final = frozenset(
+    "to_sql to_parquet to_csv to_gbq saveAsTable write_table upload_file save".split()
+)
+_PREDICTING: Final = frozenset(("predict", "predict_proba", "forecast"))
+_LOGGERS: Final = ("logging.", "structlog.", "loguru.")
 _ROUTES: Final = ("post", "put", "get", "route", "api_route")
 _INPUT_WORDS: Final = ("feature", "columns", "input", "payload", "schema", "missing", "required")
 _RAW: Final = ("get_json", "json", "get_data")
@@ -61,14 +78,12 @@ def _input_checks(repo: Repository) -> Verdict:
     library = [
         h
         for h in repo.code.calls(
-            "pandera.",
             "jsonschema.validate",
             "cerberus.",
             "marshmallow.",
             "*.model_validate",
             "*.validate",
             "*.parse_obj",
-            "great_expectations.",
         )
         if h.module.path in scoring_code(repo)
     ]
@@ -165,70 +180,20 @@ def _checks(module: PythonModule, function: Function) -> bool:
     searched="writes of predictions in scoring code, data capture of SageMaker, KServe, Seldon, Azure ML, whylogs and Evidently collectors",
 )
 def _prediction_store(repo: Repository) -> Verdict:
-    platform: list[tuple[str, int]] = []
-    for m in repo.kinds("InferenceService", "SeldonDeployment"):
-        platform += [(m.path, n.key_line) for _, n in m.node.find("logger") if n.map]
-    platform += [
-        (p, line)
-        for p, b in repo.resources("aws_sagemaker_endpoint_configuration")
-        if (line := b.has("data_capture_config"))
-    ]
-    for file in repo.yaml_files(
-        holding=("DataCaptureConfig", "data_collector", "inference_table", "auto_capture_config")
-    ):
-        platform += [
-            (file.path, n.key_line)
-            for d in file.docs
-            for _, n in d.find(
-                "DataCaptureConfig",
-                "data_collector",
-                "inference_table_config",
-                "auto_capture_config",
-            )
-            if n.text_at("EnableCapture") != "false" and n.text_at("enabled") != "false"
-        ]
+    platform = _captured(repo)
     if platform:
         return present(repo, W, "The platform captures requests and predictions.", platform)
-    code: list[Spot] = spots(
-        repo.code.calls(
-            "sagemaker.model_monitor.DataCaptureConfig",
-            "whylogs.log",
-            "*.log_inference",
-            "bentoml.monitor",
-        )
-    )
+    code = spots(repo.code.calls(*_COLLECTORS))
     weak: list[Spot] = []
     for path in sorted(scoring_code(repo)):
         module = repo.code.modules[path]
-        scopes = {
-            c.scope for c in module.calls if c.last in ("predict", "predict_proba", "forecast")
-        }
+        if path in repo.code.batch:
+            code += [Spot(path, c.line, c.scope) for c in module.calls if c.last in _OUTPUTS]
+        scopes = {c.scope for c in module.calls if c.last in _PREDICTING}
         for call in module.calls:
-            near = (
-                call.scope in scopes
-                or any(w in call.scope.lower() for w in _STORE_WORDS)
-                or any(w in call.last.lower() for w in ("predict", "inference"))
-            )
-            if (call.last in _STORES and near and _stores(call.name, repo.text(path))) or (
-                path in repo.code.batch
-                and call.last
-                in (
-                    "to_sql",
-                    "to_parquet",
-                    "to_csv",
-                    "to_gbq",
-                    "saveAsTable",
-                    "write_table",
-                    "upload_file",
-                    "save",
-                )
-            ):
-                code.append(Spot(path, call.line, call.scope, call.swallowed))
-            elif (
-                call.name.startswith(("logging.", "structlog.", "loguru."))
-                and call.scope in scopes
-                and call.scope
-            ):
+            if _keeps(call, path, scopes) and _stores(call.name, repo.text(path)):
+                code.append(Spot(path, call.line, call.scope))
+            elif call.scope and call.scope in scopes and call.name.startswith(_LOGGERS):
                 weak.append(Spot(path, call.line))
     verdict = from_code(repo, "Predictions are stored", code)
     if verdict is not None:
@@ -236,6 +201,36 @@ def _prediction_store(repo: Repository) -> Verdict:
     if weak:
         return present(repo, C, "Predictions appear in the service log only.", weak)
     return needs_scoring(repo, "A model is used here, and its predictions are not kept.")
+
+
+def _captured(repo: Repository) -> list[tuple[str, int]]:
+    found = [
+        (m.path, n.key_line)
+        for m in repo.kinds("InferenceService", "SeldonDeployment")
+        for _, n in m.node.find("logger")
+        if n.map
+    ]
+    found += [
+        (p, line)
+        for p, b in repo.resources("aws_sagemaker_endpoint_configuration")
+        if (line := b.has("data_capture_config"))
+    ]
+    for file in repo.yaml_files(holding=_CAPTURES):
+        found += [
+            (file.path, n.key_line)
+            for d in file.docs
+            for _, n in d.find(*_CAPTURES)
+            if n.text_at("EnableCapture") != "false" and n.text_at("enabled") != "false"
+        ]
+    return found
+
+
+def _keeps(call: Call, path: str, scopes: set[str]) -> bool:
+    """A call that stores, near a prediction: in its function, or in what is named after it."""
+    if call.last not in _STORES:
+        return False
+    words = f"{path} {call.scope} {call.last}".lower()
+    return call.scope in scopes or any(w in words for w in _STORE_WORDS)
 
 
 def _stores(name: str, text: str) -> bool:
@@ -283,7 +278,14 @@ def _fallback(repo: Repository) -> Verdict:
     for path in sorted(scoring_code(repo)):
         module = repo.code.modules[path]
         found += [Spot(path, f.line, f.name) for f in module.functions if _FALLBACK.search(f.last)]
-        found += [Spot(path, c.line, c.scope) for c in module.calls if _FALLBACK.search(c.last)]
+        if _FALLBACK.search(repo.text(path)):
+            # A line of code that names it: a call, or a counter that is raised.
+            lines = {c.line for c in module.calls}
+            found += [
+                Spot(path, i)
+                for i, line in enumerate(repo.lines(path), 1)
+                if i in lines and _FALLBACK.search(line[:300].partition("#")[0])
+            ]
     tested = any(_FALLBACK.search(f.last) for m in repo.code.tests.values() for f in m.functions)
     verdict = from_code(
         repo,

@@ -19,6 +19,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     spots,
     unknown,
 )
+from mlops_advisor.tools.evidence.probes._deploy import builds_image, deploy_jobs
 from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.text import holds_secret
 
@@ -122,8 +123,9 @@ def _registry_use(repo: Repository) -> Verdict:
             if found:
                 spot = Spot(path, line)
                 (latest if found.group(1) in _UNNAMED else named).append(spot)
+    released = _released(repo)
     for hit in code.calls(*_CALLS):
-        if hit.module.path in scoring:
+        if hit.module.path in scoring or hit.module.path in released:
             texts = [v for v in (*hit.call.args, *hit.call.kwargs.values()) if isinstance(v, str)]
             bad = hit.call.last == "get_latest_versions" or any(
                 t.endswith(":latest") for t in texts
@@ -156,6 +158,14 @@ def _registry_use(repo: Repository) -> Verdict:
             repo, "Scoring code loads the model from a path, not from a registry.", files
         )
     return unknown("How the model in production is chosen is not shown.")
+
+
+def _released(repo: Repository) -> frozenset[str]:
+    """Modules that CI jobs run which also build or deploy: they pick what is released."""
+    jobs = {id(j) for j in repo.jobs if builds_image(j)} | {id(j) for j, _ in deploy_jobs(repo)}
+    return frozenset(
+        p for r in repo.runs.ci if id(r.job) in jobs and r.counts for p in repo.runs.modules(r)
+    )
 
 
 @probe(

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.probes._base import (
+    MAX_PLACES,
     C,
     E,
     Spot,
@@ -22,8 +23,6 @@ from mlops_advisor.tools.evidence.probes._base import (
 )
 from mlops_advisor.tools.evidence.probes._deploy import (
     applied,
-    deploy_runs,
-    gitops,
 )
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
@@ -279,29 +278,9 @@ def _none(repo: Repository, detail: str) -> Verdict:
 
 
 def _by_manifest(repo: Repository, found: list[Split], what: str) -> Verdict:
-    places = [(s.path, s.line) for s in found]
-    controller = gitops(repo)
-    for split in found:
-        run, automatic = applied(repo, split.path)
-        if run is not None and automatic:
-            return present(
-                repo, E, f"{what}; {run.at} applies it without a person.", [*places[:4], run.where]
-            )
-        if run is not None:
-            return present(repo, W, f"{what}; {run.at} applies it.", [*places[:4], run.where])
-    if controller is not None:
-        return present(
-            repo, E, f"{what}; a GitOps controller applies it.", [*places[:4], controller]
-        )
-    runs = deploy_runs(repo)
-    if runs:
-        return present(
-            repo,
-            W,
-            f"{what}; the repository is deployed by {runs[0].at}.",
-            [*places[:4], runs[0].where],
-        )
-    return present(repo, C, f"{what}; nothing found applies it.", places)
+    strength, how, where = applied(repo)
+    places = [(s.path, s.line) for s in found][: MAX_PLACES - 1]
+    return present(repo, strength, f"{what}; {how}.", [*places, *([where] if where else [])])
 
 
 @probe(
@@ -442,7 +421,10 @@ def _rollback_notes(repo: Repository) -> Verdict:
         return present(repo, W, "Going back is a CI job.", [(j.path, j.line) for j in workflows])
     for doc in repo.documents:
         for line, level, title in doc.headings:
-            if re.search(r"\broll(?:ing)?[ -]?back|\brevert|\bundo", title):
+            if re.search(
+                r"\broll(?:ing)?[ -]?back|\brevert|\bundo|\bgo(?:ing)? back|(?:previous|earlier) (?:version|model|release)",
+                title,
+            ):
                 after = [h[0] for h in doc.headings if h[0] > line and h[1] <= level]
                 end = min(after, default=1 << 30)
                 body = [s for s in doc.sentences if line < s.line < end]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.models import Strength
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.probes._base import (
     C,
@@ -22,7 +21,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     spots,
     unknown,
 )
-from mlops_advisor.tools.evidence.probes._deploy import deploy_runs, deployment_shown, gitops
+from mlops_advisor.tools.evidence.probes._deploy import applied, deployment_shown
 from mlops_advisor.tools.evidence.repository import Repository
 
 _LOGGERS: Final = (
@@ -188,7 +187,7 @@ def _autoscaling(repo: Repository) -> Verdict:
         or _differs(h.call.kwargs.get("min_replica_count"), h.call.kwargs.get("max_replica_count"))
     ]
     if found:
-        strength, how = _applied(repo)
+        strength, how, _ = applied(repo)
         return present(repo, strength, f"The number of replicas follows the load; {how}.", found)
     verdict = from_code(repo, "The number of replicas follows the load", spots(calls))
     if verdict is not None:
@@ -213,19 +212,6 @@ def _autoscaling(repo: Repository) -> Verdict:
 
 def _differs(low: object, high: object) -> bool:
     return high is not None and low != high
-
-
-def _applied(repo: Repository) -> tuple[Strength, str]:
-    controller = gitops(repo)
-    if controller is not None:
-        return E, f"a GitOps controller applies it ({controller[0]})"
-    runs = deploy_runs(repo)
-    automatic = [r for r in runs if r.automatic and r.hard]
-    if automatic:
-        return E, f"{automatic[0].at} applies it without a person"
-    if runs:
-        return W, f"{runs[0].at} applies it"
-    return C, "nothing found applies it"
 
 
 @probe(

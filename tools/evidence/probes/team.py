@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -43,6 +44,11 @@ _CONFIGS: Final = (
     ".style.yapf",
     "pyrightconfig.json",
 )
+_COMMAND: Final = re.compile(
+    r"[$>%]?\s{0,3}(?:pip|uv|poetry|conda|make|python|docker|git|dvc|npm|kubectl|terraform|source|"
+    r"\./|bash|tox|pytest|mlflow|prefect)"
+)
+_STRICT_DOCS: Final = re.compile(r"mkdocs build[^\n]{0,60}--strict|sphinx-build[^\n]{0,60} -W")
 _RUN_WORDS: Final = (
     "install",
     "setup",
@@ -225,58 +231,41 @@ def _documentation(repo: Repository) -> Verdict:
         for d in repo.documents
         if d.path.rsplit("/", 1)[-1].lower().startswith("readme") or "/docs/" in f"/{d.path}"
     ]
-    builds = [
-        r
-        for r in repo.runs.ci
-        if r.automatic
-        and r.hard
-        and r.counts
-        and re.search(r"mkdocs build[^\n]{0,60}--strict|sphinx-build[^\n]{0,60} -W", r.text)
-    ]
     for doc in sorted(docs, key=lambda d: (d.path.count("/"), d.path)):
-        headed = [line for line, _, t in doc.headings if any(w in f"{t} " for w in _RUN_WORDS)]
-        commands = [
-            (line, text)
-            for line, text in doc.code
-            if re.match(
-                r"[$>%]?\s{0,3}(?:pip|uv|poetry|conda|make|python|docker|git|dvc|npm|kubectl|terraform|source|\./|bash|tox|pytest|mlflow|prefect)",
-                text,
-            )
-        ]
-        if headed and commands:
-            if builds:
-                return present(
-                    repo,
-                    E,
-                    "Set-up and running are documented, and CI builds the documentation strictly.",
-                    [(doc.path, headed[0]), builds[0].where],
-                )
-            real = [
-                line
-                for line, text in commands
-                if repo.runs.started(text)
-                or any(w in text for t in repo.makefiles.values() for w in t if f"make {w}" in text)
-                or "requirements" in text
-                or "install" in text
-            ]
-            if real:
-                return present(
-                    repo,
-                    W,
-                    "Set-up and running are documented with commands that exist here.",
-                    [(doc.path, headed[0]), (doc.path, real[0])],
-                )
-            return present(repo, C, "Set-up and running are documented.", [(doc.path, headed[0])])
+        found = _instructions(repo, doc)
+        if found is not None:
+            return found
     if docs and any(d.sentences for d in docs):
-        return present(
-            repo,
-            C,
-            "There is a README, without commands to set up and run the project.",
-            [(docs[0].path, 1)],
-        )
+        detail = "There is a README, without commands to set up and run the project."
+        return present(repo, C, detail, [(docs[0].path, 1)])
     if docs:
         return absent(repo, "The README is empty.", [(docs[0].path, 1)])
     return absent(repo, "There is no README.") if repo.files else unknown("Nothing was read.")
+
+
+def _instructions(repo: Repository, doc: Document) -> Verdict | None:
+    commands = [(line, text) for line, text in doc.code if _COMMAND.match(text)]
+    headed = [line for line, _, t in doc.headings if any(w in f"{t} " for w in _RUN_WORDS)]
+    if not commands or not (headed or len(commands) > 1):
+        return None
+    first = (doc.path, headed[0] if headed else commands[0][0])
+    strict = [r for r in repo.runs.ci if r.automatic and r.hard and r.counts]
+    builds = [r for r in strict if _STRICT_DOCS.search(r.text)]
+    if builds:
+        detail = "Set-up and running are documented, and CI builds the documentation strictly."
+        return present(repo, E, detail, [first, builds[0].where])
+    targets = {name for t in repo.makefiles.values() for name in t}
+    real = [
+        line
+        for line, text in commands
+        if "install" in text
+        or repo.runs.started(text)
+        or any(f"make {name}" in text for name in targets)
+    ]
+    if real:
+        detail = "Set-up and running are documented with commands that exist here."
+        return present(repo, W, detail, [first, (doc.path, real[0])])
+    return present(repo, C, "Set-up and running are documented.", [first])
 
 
 @probe(

@@ -175,7 +175,7 @@ def _lineage(repo: Repository) -> Verdict:
         )
         detail = "dvc.lock ties the model to the hashes of its data, code and parameters."
         return present(repo, E if automatic else W, detail, [(p, 1) for p in locks])
-    data = _data_recorded(repo)
+    data = data_recorded(repo)
     commit = _commit_recorded(repo)
     track = grade(repo, spots(repo.code.calls(*_TRACK)))
     if data and (commit or track is not None):
@@ -206,7 +206,8 @@ def _lineage(repo: Repository) -> Verdict:
     return not_applicable("Nothing here trains a model.")
 
 
-def _data_recorded(repo: Repository) -> list[Spot]:
+def data_recorded(repo: Repository) -> list[Spot]:
+    """Calls that record with a run which data it used."""
     found = spots(
         repo.code.calls(
             "mlflow.log_input",

@@ -32,6 +32,8 @@ def _search(repo: Repository) -> Verdict:
             "sklearn.model_selection.RandomizedSearchCV",
             "sklearn.model_selection.HalvingGridSearchCV",
             "sklearn.model_selection.HalvingRandomSearchCV",
+            "sklearn.model_selection.ParameterSampler",
+            "sklearn.model_selection.ParameterGrid",
             "skopt.",
             "keras_tuner.",
             "kerastuner.",

@@ -21,7 +21,7 @@ from mlops_advisor.tools.evidence.repository import Repository
 
 _SEARCHED: Final = "test files with assertions, what they import, and who runs them"
 _SMALL: Final = re.compile(
-    r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b"
+    r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b|tests?/\S{0,80}|sample|\btiny|fixture"
 )
 _WHOLE: Final = ("integration", "e2e", "end_to_end", "endtoend", "pipeline", "smoke", "acceptance")
 
