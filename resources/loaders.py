@@ -9,12 +9,15 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
+from pydantic import ValidationError
+
 from mlops_advisor.resources import yamlfile
 from mlops_advisor.resources.errors import DataFileError
 from mlops_advisor.resources.models import (
     Concepts,
     CrosswalkFile,
     DimensionInfo,
+    ExamplesFile,
     OverlaysFile,
     Practice,
     PracticeFile,
@@ -22,6 +25,7 @@ from mlops_advisor.resources.models import (
     RubricFile,
     Source,
     Sources,
+    WordWeights,
 )
 
 _Loc = tuple[int | str, ...]
@@ -43,20 +47,13 @@ class Knowledge:
     principles: PrinciplesFile
     crosswalk: CrosswalkFile
     overlays: OverlaysFile
+    words: WordWeights
 
 
 def load(folder: Path = DATA) -> Knowledge:
     """Read all files below `folder`.  Raises DataFileError naming file, line and field."""
     rubric = yamlfile.read(folder / "rubric.yaml", RubricFile)
-    practices: dict[str, Practice] = {}
-    dimension_of: dict[str, str] = {}
-    for dimension in rubric.dimensions:
-        file = folder / "practices" / f"{dimension.id}.yaml"
-        for index, practice in enumerate(yamlfile.read(file, PracticeFile).practices):
-            if practice.id in practices:
-                raise _broken(file, ("practices", index, "id"), f"'{practice.id}' is used twice")
-            practices[practice.id] = practice
-            dimension_of[practice.id] = dimension.id
+    practices, dimension_of = _practices(folder, rubric)
     knowledge = Knowledge(
         rubric=rubric,
         dimensions=MappingProxyType({d.id: d for d in rubric.dimensions}),
@@ -69,16 +66,63 @@ def load(folder: Path = DATA) -> Knowledge:
         principles=yamlfile.read(folder / "principles.yaml", PrinciplesFile),
         crosswalk=yamlfile.read(folder / "crosswalk.yaml", CrosswalkFile),
         overlays=yamlfile.read(folder / "overlays.yaml", OverlaysFile),
+        words=_words(folder / "words.json"),
     )
     _check_practices(knowledge, folder)
     _check_references(knowledge, folder)
     return knowledge
 
 
+def lessons(
+    folder: Path = DATA,
+) -> tuple[tuple[Practice, ...], Concepts, tuple[tuple[str, str, str], ...]]:
+    """Return what the word weights are learnt from: practices, lexicon, example sentences.
+
+    An example is (practice, yes or no, sentence).  Raises DataFileError.
+    """
+    rubric = yamlfile.read(folder / "rubric.yaml", RubricFile)
+    practices, dimension_of = _practices(folder, rubric)
+    found: list[tuple[str, str, str]] = []
+    for dimension in rubric.dimensions:
+        file = folder / "examples" / f"{dimension.id}.yaml"
+        given = yamlfile.read(file, ExamplesFile).examples
+        for practice, sentences in given.items():
+            if practice != "_none" and dimension_of.get(practice) != dimension.id:
+                raise _broken(file, ("examples", practice), f"there is no practice '{practice}'")
+            found.extend((practice, "yes", text) for text in sentences.yes)
+            found.extend((practice, "no", text) for text in sentences.no)
+    for entry in practices.values():
+        texts = (entry.title, entry.means, entry.question.rstrip("?"))
+        found.extend((entry.id, "yes", text) for text in texts)
+    lexicon = yamlfile.read(folder / "lexicon.yaml", Concepts)
+    return tuple(practices.values()), lexicon, tuple(found)
+
+
 @cache
 def bundled() -> Knowledge:
     """Return the knowledge shipped with the package, read once per process."""
     return load()
+
+
+def _practices(folder: Path, rubric: RubricFile) -> tuple[dict[str, Practice], dict[str, str]]:
+    practices: dict[str, Practice] = {}
+    dimension_of: dict[str, str] = {}
+    for dimension in rubric.dimensions:
+        file = folder / "practices" / f"{dimension.id}.yaml"
+        for index, practice in enumerate(yamlfile.read(file, PracticeFile).practices):
+            if practice.id in practices:
+                raise _broken(file, ("practices", index, "id"), f"'{practice.id}' is used twice")
+            practices[practice.id] = practice
+            dimension_of[practice.id] = dimension.id
+    return practices, dimension_of
+
+
+def _words(file: Path) -> WordWeights:
+    try:
+        return WordWeights.model_validate_json(file.read_bytes())
+    except (OSError, ValidationError) as error:
+        problem = "not as generated; run `make snapshots`"
+        raise DataFileError(file.name, 1, "", problem) from error
 
 
 def _broken(file: Path, loc: _Loc, problem: str) -> DataFileError:

@@ -212,6 +212,31 @@ class Concepts(Data):
     cues: dict[str, tuple[str, ...]]
 
 
+class ExampleSentences(Data):
+    """Sentences that state a practice (`yes`), and its absence (`no`)."""
+
+    yes: tuple[Line, ...] = Field(min_length=1)
+    no: tuple[Line, ...] = ()
+
+
+class ExamplesFile(Data):
+    """One file of examples; `_none` holds sentences that state no practice."""
+
+    examples: dict[str, ExampleSentences]
+
+
+class WordWeights(Data):
+    """words.json, generated: what each word stem adds to the odds of each class.
+
+    A class is (practice, yes or no).  `unseen[w]`: what word w costs a class that lacks it;
+    `seen[w]`: what it adds, by number of the class.  Hundredths of a natural unit of log-odds.
+    """
+
+    classes: tuple[tuple[str, Literal["yes", "no"]], ...]
+    unseen: dict[str, int]
+    seen: dict[str, dict[int, int]]
+
+
 class Principle(Data):
     """A principle or a stage of the lifecycle, and the practices that live it."""
 

@@ -135,7 +135,7 @@ def derive(known: Knowledge, answers: Mapping[str, str]) -> dict[str, float]:
         others = [push for other, theirs in pushes.items() if other != name for push in theirs]
         lent = [
             (level, int(sum(p for at, p in others if at == level) / rubric.carry.divisor))
-            for level in range(1, 5)
+            for level in range(1, 4)  # level 4 is never lent
         ]
         most = rubric.carry.most
         points_of = list(rubric.prior)

@@ -14,13 +14,20 @@ from pathlib import Path
 
 from mlops_advisor.resources import loaders, pages
 from mlops_advisor.server import registry, wire
+from mlops_advisor.tools.matching.match import Matcher
+from mlops_advisor.tools.matching.words import learn
 
+WORDS = loaders.DATA / "words.json"
 PAGES = Path(loaders.__file__).parent / "docs"
 
 
 def expected() -> dict[Path, str]:
     """Return every generated file with the text it should have."""
-    files = {
+    # First, so that the knowledge can be loaded even when the weights are missing or broken.
+    files = {WORDS: words()}
+    if not WORDS.is_file():
+        WORDS.write_text(files[WORDS], encoding="utf-8")
+    files |= {
         registry.SCHEMAS / f"{name}.json": json.dumps(
             wire.entry(registry.load(name)), indent=1, ensure_ascii=False
         )
@@ -31,6 +38,13 @@ def expected() -> dict[Path, str]:
     files[PAGES / "rubric.md"] = _generated(pages.rubric_markdown(known))
     files[PAGES / "principles.md"] = _generated(pages.principles_markdown(known))
     return files
+
+
+def words() -> str:
+    """Return the word weights of the free-text matcher, learnt from the example sentences."""
+    practices, lexicon, examples = loaders.lessons()
+    weights = learn(examples, Matcher(practices, lexicon).features)
+    return json.dumps(weights.model_dump(), separators=(",", ":"), ensure_ascii=False) + "\n"
 
 
 def stale() -> list[str]:

@@ -23,7 +23,7 @@ _SIDE = {"no": "not", "partly": "partly", "by_hand": "met", "automated": "met"}
 
 def matcher(knowledge: Knowledge) -> Matcher:
     """Return the matcher as assess_maturity builds it."""
-    return Matcher(knowledge.practices.values(), knowledge.lexicon)
+    return Matcher(knowledge.practices.values(), knowledge.lexicon, knowledge.words)
 
 
 def entries(name: str) -> list[dict[str, Any]]:

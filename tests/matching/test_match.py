@@ -15,7 +15,7 @@ from mlops_advisor.tools.assess_maturity.merge import merge
 from mlops_advisor.tools.matching.clauses import clauses_of
 from mlops_advisor.tools.matching.match import Matcher
 
-MATCHER = Matcher(KNOWLEDGE.practices.values(), KNOWLEDGE.lexicon)
+MATCHER = Matcher(KNOWLEDGE.practices.values(), KNOWLEDGE.lexicon, KNOWLEDGE.words)
 SENTENCES = Path(__file__).parents[1] / "corpus" / "sentences"
 
 

@@ -55,7 +55,7 @@ def check(request: AssessMaturityInput, rubric: Rubric) -> None:
 
 def read(request: AssessMaturityInput, context: RunContext, matcher: Matcher) -> Read:
     """Return what the inputs say.  Raises PathDeniedError; reads files below the roots only."""
-    reading = matcher.read(request.practices)
+    reading = matcher.read(request.practices, context.expired)
     concepts = context.knowledge.rubric.tool_concepts
     tools: list[Evidence] = []
     unread: list[Unread] = []
@@ -81,8 +81,13 @@ def read(request: AssessMaturityInput, context: RunContext, matcher: Matcher) ->
     ):
         text = request.app_deployment_frequency
         unread.append(Unread(field="app_deployment_frequency", text=text))
+    left = (f"practices: {reading.left} texts",) if reading.left else ()
     found = Read(
-        matches=reading.matches, tools=tuple(tools), unread=tuple(unread), releases=releases
+        matches=reading.matches,
+        tools=tuple(tools),
+        unread=tuple(unread),
+        releases=releases,
+        cut_short=left,
     )
     if request.workspace is None and not request.files:
         return replace(found, not_assessed=("files: no workspace or files were given",))
@@ -115,7 +120,7 @@ def _with_files(found: Read, request: AssessMaturityInput, context: RunContext) 
             skipped=skipped,
         ),
         not_assessed=not_analysed,
-        cut_short=report.omitted,
+        cut_short=(*found.cut_short, *report.omitted),
     )
 
 

@@ -101,7 +101,7 @@ def warnings(case: Case, aim: Aim) -> tuple[str, ...]:
     if "other" in context.compliance:
         found.append("compliance 'other' was not assessed: name the regime's requirements")
     if case.read.cut_short:
-        found.append("the workspace was not read in full; see degradation.omitted")
+        found.append("not everything was read; see degradation.omitted")
     return tuple(found)
 
 
@@ -156,6 +156,6 @@ def degradation(case: Case) -> Degradation:
     return Degradation(
         level=1,
         action="assessed what had been read; the rest counts as unknown",
-        reason="the time or a size limit was reached while reading the workspace",
+        reason="the time or a size limit was reached while reading",
         omitted=case.read.cut_short,
     )

@@ -84,6 +84,8 @@ class _Simulation:
         self._nets[dimension] = _raised(self._nets[dimension], at, won)
         self._total = _raised(self._total, at, won)
         touched = {dimension}
+        if at == LEVELS - 2:
+            return touched  # level 4 is never lent
         for other, carry in self._carry.items():
             # Only what is lent for this level can have changed.
             lent = self._rubric.lent(self._total[at] - self._nets[other][at])

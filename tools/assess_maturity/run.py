@@ -64,7 +64,7 @@ class _Keyed:
 @lru_cache(maxsize=4)
 def _prepared(keyed: _Keyed) -> tuple[Rubric, Matcher]:
     knowledge = keyed.knowledge
-    matcher = Matcher(knowledge.practices.values(), knowledge.lexicon)
+    matcher = Matcher(knowledge.practices.values(), knowledge.lexicon, knowledge.words)
     return Rubric(knowledge), matcher
 
 

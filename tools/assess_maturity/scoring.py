@@ -234,13 +234,13 @@ class Rubric:
         return found
 
     def carry(self, total: Net, own: Net) -> Net:
-        """Return the points that the other dimensions lend, per level 1-4, within bounds.
+        """Return the points that the other dimensions lend, per level, within bounds.
 
-        Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
+        Level 4 has to be shown and is never lent.  Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
         Truncating towards zero and clamping keep the order, so nothing raised can lower a score.
         """
-        a, b, c, d = [self.lent(t - o) for t, o in zip(total, own, strict=True)]
-        return (a, b, c, d)
+        a, b, c, _ = [self.lent(t - o) for t, o in zip(total, own, strict=True)]
+        return (a, b, c, 0)
 
     def lent(self, points: int) -> int:
         """Return what is lent of the net points of the other dimensions for one level."""

@@ -147,15 +147,21 @@ class Flows:
         return code.closure(starts) | frozenset(self._runs.piped)
 
     def _scripts_named(self, path: str) -> set[str]:
-        """Scripts that a definition names as strings, as SageMaker and Azure ML steps do."""
+        """Scripts and modules that a definition names as strings, as steps in images do."""
         found = set()
         for call in self._code.modules[path].calls:
             for value in (*call.args, *call.kwargs.values()):
-                if isinstance(value, str) and value.endswith(".py"):
-                    target = self._runs.file_named(value.replace("{}", "").lstrip("/"))
-                    if target in self._code.product:
+                for text in value if isinstance(value, tuple) else (value,):
+                    target = self._named(text) if isinstance(text, str) else ""
+                    if target in self._code.product and target != path:
                         found.add(target)
         return found
+
+    def _named(self, text: str) -> str:
+        if text.endswith(".py"):
+            return self._runs.file_named(text.replace("{}", "").lstrip("/"))
+        dotted = "." in text and text.replace(".", "").isidentifier()
+        return self._code.resolve(text, "") if dotted else ""
 
     def _python(self) -> list[Flow]:
         found: list[Flow] = []

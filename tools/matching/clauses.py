@@ -27,6 +27,7 @@ _HARD = frozenset(
     "but while whereas although though however except because if when whenever : ( ) "
     "\u2013 \u2014 -".split()
 )
+_FIXED = frozenset({("even", "if"), ("even", "when"), ("all", "or"), ("and", "or")})
 _MARKS = frozenset(", : ( ) \u2013 \u2014 - &".split())
 PRONOUNS = frozenset(
     "we i they it he she you nobody someone somebody everyone everybody nothing everything "
@@ -125,7 +126,8 @@ def _sentence(tokens: list[Token], number: int) -> list[Clause]:
     chunks: list[list[Token]] = [[]]
     hard = [True]
     for token in tokens:
-        if token.word in _SPLITS:
+        before = chunks[-1][-1].word if chunks[-1] else ""
+        if token.word in _SPLITS and (before, token.word) not in _FIXED:
             chunks.append([])
             hard.append(token.word in _HARD or (hard[-1] and not chunks[-2]))
             if token.word not in _MARKS:

@@ -7,20 +7,33 @@ ended by the next statement.  Deterministic; the words that led to each match ar
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import groupby
 
-from mlops_advisor.resources.models import Concepts, Practice
-from mlops_advisor.tools.matching.clauses import AUXILIARIES, clauses_of
+from snowballstemmer import stemmer
+
+from mlops_advisor.resources.models import Concepts, Practice, WordWeights
+from mlops_advisor.tools.matching.clauses import AUXILIARIES, Clause, clauses_of
 from mlops_advisor.tools.matching.patterns import Pattern, Span, Vocabulary
+from mlops_advisor.tools.matching.words import (
+    ENOUGH,
+    NOTHING,
+    SCALE,
+    SHORTEST,
+    STOP_WORDS,
+    guess,
+)
 
 _REACH = 7  # words that a negation reaches
 _SHORT = 6  # words of a clause that only takes back a part
+_CLAUSES = 24  # clauses of one sentence looked at together
 _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
 _CONDITIONS = frozenset({"if", "when", "whenever", "should", "unless"})
 _NEGATIONS = frozenset({"no", "not", "never", "nobody", "none", "nothing", "without", "cannot"})
+_ADVERBS = frozenset({"yet", "even", "really", "ever", "currently", "actually", "always", "so", "far"})
 _TODAY = frozenset({"now", "today", "nowadays", "since", "meanwhile", "currently"})
 _IN_CONDITIONS = frozenset({"negation_subject", "not_a_negation", "not_by_hand"})
 _DOUBLE = frozenset({"without", "unless", "until"})
@@ -28,6 +41,10 @@ _RELEASED = frozenset(
     {"live", "production", "out", "ships", "ship", "shipped", "released", "deployed", "merged"}
 )
 _JOINING = frozenset({",", ":", "(", ")", "\u2013", "\u2014", "-", "&"})
+
+
+def _never() -> bool:
+    return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +63,7 @@ class Reading:
 
     matches: tuple[Match, ...]
     unread: tuple[str, ...]
+    left: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +104,14 @@ class Matcher:
         self,
         practices: Iterable[Practice],
         lexicon: Concepts,
+        words: WordWeights | None = None,
     ) -> None:
-        """Compile.  Raises PatternError for a pattern that is not in the language."""
+        """Compile.  Raises PatternError for a pattern that is not in the language.
+
+        Without `words` only patterns are read.
+        """
+        self._words = words
+        self._stem = lru_cache(maxsize=50_000)(stemmer("english").stemWord)
         self._vocabulary = Vocabulary(lexicon.concepts, lexicon.guards)
         self._cue = {
             name: self._vocabulary.term("|".join(words)) for name, words in lexicon.cues.items()
@@ -101,13 +125,20 @@ class Matcher:
                     rule = _Rule(practice.id, self._vocabulary.pattern(text), denies, negates)
                     self._by_first.setdefault(rule.pattern.wanted[0], []).append(rule)
 
-    def read(self, texts: Sequence[str]) -> Reading:
-        """Return the matches in order of the texts; the order of texts changes nothing else."""
+    def read(self, texts: Sequence[str], expired: Callable[[], bool] = _never) -> Reading:
+        """Return the matches in order of the texts; the order of texts changes nothing else.
+
+        When the time is up the rest is left unread; `left` says how many texts that are.
+        """
         matches: list[Match] = []
         unread: list[str] = []
         for item, text in enumerate(texts):
+            if expired():
+                return Reading(tuple(matches), tuple(unread), len(texts) - item)
             for sentence in self._sentences(text):
                 found = self._sentence(sentence)
+                if self._words is not None:
+                    found.extend(self._guessed(sentence, found))
                 touched: set[int] = set()
                 for practice, answer, first, last in found:
                     start, end = sentence.quotes[first][0], sentence.quotes[last][1]
@@ -126,32 +157,37 @@ class Matcher:
         return tuple(n for n in names if self._concepts[n] in hits)
 
     def _sentences(self, text: str) -> Iterable[_Sentence]:
-        for _, group in groupby(clauses_of(text), key=lambda c: c.sentence):
-            words: list[str] = []
-            clause_of: list[int] = []
-            own: list[bool] = []
-            cues: list[_Cues] = []
-            offsets: list[int] = []
-            quotes: list[tuple[int, int]] = []
-            for number, clause in enumerate(group):
-                tokens = [t for t in clause.tokens if t.word not in _JOINING]
-                offsets.append(len(words))
-                words.extend(t.word for t in tokens)
-                clause_of.extend(number for _ in tokens)
-                own.extend(t.start >= clause.start for t in tokens)
-                # No phrase runs from one clause into the next.
-                words.append("|")
-                clause_of.append(number)
-                own.append(False)
-                cues.append(self._cues([t.word for t in tokens]))
-                # "Team A does, the others do not" is about part of the teams.
-                if number and len(tokens) <= _SHORT and [t.word for t in tokens[-1:]] == ["not"]:
-                    cues[-2] = replace(cues[-2], partly=True)
-                quotes.append((clause.start, clause.end))
-            yield _Sentence(
-                tuple(words), tuple(clause_of), tuple(own), tuple(cues), tuple(offsets),
-                tuple(quotes),
-            )  # fmt: skip
+        for _, run in groupby(clauses_of(text), key=lambda c: c.sentence):
+            for group in _batched(run):
+                words: list[str] = []
+                clause_of: list[int] = []
+                own: list[bool] = []
+                cues: list[_Cues] = []
+                offsets: list[int] = []
+                quotes: list[tuple[int, int]] = []
+                for number, clause in enumerate(group):
+                    tokens = [t for t in clause.tokens if t.word not in _JOINING]
+                    offsets.append(len(words))
+                    words.extend(t.word for t in tokens)
+                    clause_of.extend(number for _ in tokens)
+                    own.extend(t.start >= clause.start for t in tokens)
+                    # No phrase runs from one clause into the next.
+                    words.append("|")
+                    clause_of.append(number)
+                    own.append(False)
+                    cues.append(self._cues([t.word for t in tokens]))
+                    # "Team A does, the others do not" is about part of the teams.
+                    if (
+                        number
+                        and len(tokens) <= _SHORT
+                        and [t.word for t in tokens[-1:]] == ["not"]
+                    ):
+                        cues[-2] = replace(cues[-2], partly=True)
+                    quotes.append((clause.start, clause.end))
+                yield _Sentence(
+                    tuple(words), tuple(clause_of), tuple(own), tuple(cues), tuple(offsets),
+                    tuple(quotes),
+                )  # fmt: skip
 
     def _sentence(self, sentence: _Sentence) -> list[tuple[str, str, int, int]]:
         """Return (practice, answer, first clause, last clause), in one clause where possible."""
@@ -174,6 +210,58 @@ class Matcher:
             for (practice, first, last), answers in sorted(found.items())
             if first == last or practice not in plain
         ]
+
+    def features(self, text: str) -> tuple[str, ...]:
+        """Return the stems and concepts of a text, as the word weights know them."""
+        tokens = [t for c in clauses_of(text) for t in c.tokens[c.carried :]]
+        return self._features([t.word for t in tokens])
+
+    def _features(self, words: Sequence[str]) -> tuple[str, ...]:
+        hits = self._vocabulary.found(list(words))
+        stems = (self._stem(w) for w in words if w not in STOP_WORDS and not w.isdigit())
+        concepts = (f"@{name}" for name, term in self._concepts.items() if term in hits)
+        return (*stems, *concepts)
+
+    def _guessed(
+        self, sentence: _Sentence, found: Sequence[tuple[str, str, int, int]]
+    ) -> list[tuple[str, str, int, int]]:
+        """Return what the words of clauses say in which no pattern was found."""
+        touched = {n for _, _, first, last in found for n in range(first, last + 1)}
+        read = {practice for practice, *_ in found}
+        count = len(sentence.cues)
+        stretches = [(n, n) for n in range(count) if n not in touched]
+        if count > 1 and not touched:
+            stretches.append((0, count - 1))
+        best: dict[str, tuple[float, str, int, int]] = {}
+        for first, last in stretches:
+            taken = self._guess(sentence, first, last)
+            if taken is None or taken[0] in read:
+                continue
+            practice, score, answer = taken
+            if practice not in best or best[practice][0] < score:
+                best[practice] = (score, answer, first, last)
+        return [(p, answer, first, last) for p, (_, answer, first, last) in sorted(best.items())]
+
+    def _guess(self, sentence: _Sentence, first: int, last: int) -> tuple[str, float, str] | None:
+        places = [
+            i
+            for i, word in enumerate(sentence.words)
+            if first <= sentence.clause_of[i] <= last and word != "|"
+        ]
+        if self._words is None or sum(sentence.own[i] for i in places) < SHORTEST:
+            return None
+        taken = guess(self._words, self._features([sentence.words[i] for i in places]))
+        if taken is None or taken.practice == NOTHING or taken.score < ENOUGH * SCALE:
+            return None
+        weighty = [i for i in places if self._stem(sentence.words[i]) in taken.words]
+        negated = any(_negated((i, i), sentence) for i in weighty)
+        cues = sentence.cues[first : last + 1]
+        past = any(c.past for c in cues)
+        if taken.polarity == "no":
+            return None if negated or past else (taken.practice, taken.score, "no")
+        if negated or past or any(c.planned for c in cues):
+            return taken.practice, taken.score, "no"
+        return taken.practice, taken.score, _degree(cues)
 
     def _cues(self, words: list[str]) -> _Cues:
         hits = self._vocabulary.found(words)
@@ -202,7 +290,8 @@ class Matcher:
             negated.update(range(last + 1, min(len(words), last + 2 * _REACH)))
         for _, last in forward:
             for i in range(last + 1, min(len(words), last + 1 + _REACH)):
-                if words[i] in AUXILIARIES and i > last + 1:
+                # "not yet have" is one verb group; "that is not critical is deployed" is two.
+                if words[i] in AUXILIARIES and not _ADVERBS.issuperset(words[last + 1 : i]):
                     break
                 negated.add(i)
         for first, _ in spans["negation_backward"]:
@@ -219,6 +308,18 @@ class Matcher:
                 for s in spans["by_hand"]
             ),
         )
+
+
+def _batched(clauses: Iterable[Clause]) -> Iterable[list[Clause]]:
+    """Cut a sentence that never ends, so that the work stays in proportion to the text."""
+    batch: list[Clause] = []
+    for clause in clauses:
+        batch.append(clause)
+        if len(batch) == _CLAUSES:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 _Place = tuple[int, int]
@@ -291,9 +392,15 @@ def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | 
         return "no"
     if rule.pattern.answer is not None:
         return rule.pattern.answer
-    if partly:
+    return _degree(cues)
+
+
+def _degree(cues: Iterable[_Cues]) -> str:
+    """Return how far a thing is done, by what is said around it."""
+    marks = tuple(cues)
+    if any(c.partly for c in marks):
         return "partly"
-    return "by_hand" if any(c.by_hand for c in cues) else "automated"
+    return "by_hand" if any(c.by_hand for c in marks) else "automated"
 
 
 def _negated(span: Span, sentence: _Sentence) -> bool:

@@ -89,6 +89,18 @@ class Node:
                     seen.add(id(pair[1]))
                     stack.append(pair)
 
+    def below(self) -> Iterator[Node]:
+        """This node and all below, each once."""
+        seen = {id(self)}
+        stack = [self]
+        while stack and len(seen) < _WALK_NODES:
+            node = stack.pop()
+            yield node
+            for other in [*(node.map or {}).values(), *(node.items or [])]:
+                if id(other) not in seen:
+                    seen.add(id(other))
+                    stack.append(other)
+
     def find(self, *keys: str) -> Iterator[tuple[str, Node]]:
         """Entries anywhere below whose key is one of `keys`."""
         return ((k, n) for k, n in self.walk() if k in keys)

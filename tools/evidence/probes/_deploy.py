@@ -98,7 +98,7 @@ def deploy_runs(repo: Repository) -> list[Run]:
 @shared
 def deploy_jobs(repo: Repository) -> list[tuple[Job, int]]:
     """CI jobs that deploy, with the line; commands behind make and scripts count."""
-    found = [(job, line) for job in repo.jobs if (line := job_deploys(job))]
+    found = [(job, line) for job in repo.jobs if not job.disabled and (line := job_deploys(job))]
     known = {id(job) for job, _ in found}
     for run in repo.runs.ci:
         if (

@@ -403,6 +403,7 @@ def _explanations(repo: Repository) -> Verdict:
             "google.cloud.aiplatform.explain",
         )
     )
+    found += spots(h for h in repo.code.calls("*.predict") if "pred_contrib" in h.call.kwargs)
     verdict = from_code(repo, "Predictions are explained", found)
     if verdict is not None:
         return verdict

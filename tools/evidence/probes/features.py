@@ -34,6 +34,7 @@ _FEATURE_WORDS: Final = (
     "engineer",
     "vectoriz",
 )
+_MIN_FEATURES: Final = 2
 _OFFLINE: Final = (
     "*.get_historical_features",
     "*.get_offline_features",
@@ -222,6 +223,9 @@ def _feature_store(repo: Repository) -> Verdict:
             )
         if verdict is not None:
             return verdict
+    listed = _catalogue(repo)
+    if listed is not None:
+        return listed
     if defines:
         return present(
             repo, C, "Features are defined in a store; nothing found reads them.", defines
@@ -233,6 +237,34 @@ def _feature_store(repo: Repository) -> Verdict:
             [repo.stages.training],
         )
     return not_applicable("Nothing here trains a model.")
+
+
+def _catalogue(repo: Repository) -> Verdict | None:
+    """A file of features with owner and meaning, and code that reads it."""
+    for file in repo.yaml_files(holding=("description", "meaning")):
+        name = file.path.rsplit("/", 1)[-1]
+        if "feature" not in name.lower():
+            continue
+        described = [
+            n
+            for d in file.docs
+            for n in d.below()
+            if n.child("owner") is not None
+            and (n.child("description") is not None or n.child("meaning") is not None)
+        ]
+        if len(described) < _MIN_FEATURES:
+            continue
+        places = [(file.path, n.line) for n in described]
+        readers = [p for p in repo.code.product if name in repo.text(p)]
+        if readers:
+            return present(
+                repo,
+                W,
+                "Features are listed with owner and meaning, and code reads the list.",
+                places,
+            )
+        return present(repo, C, "Features are listed with owner and meaning.", places)
+    return None
 
 
 @probe(

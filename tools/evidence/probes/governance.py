@@ -114,7 +114,7 @@ def _owner(repo: Repository) -> Verdict:
             repo, C, "CODEOWNERS names who answers for the code; no model names its owner.", owners
         )
     if repo.stages.ml:
-        return unknown("No owner is named here; he may be named elsewhere.")
+        return unknown("No owner is named here; the owner may be named elsewhere.")
     return not_applicable("No model is here.")
 
 
@@ -355,8 +355,8 @@ def _purpose(repo: Repository) -> Verdict:
                         repo, C, "A document states the purpose or the limits.", [(doc.path, line)]
                     )
     for file in repo.yaml_files(holding=("purpose:", "intended_use:")):
-        for doc in file.docs:
-            for _, node in doc.find("purpose", "intended_use"):
+        for tree in file.docs:
+            for _, node in tree.find("purpose", "intended_use"):
                 if (
                     len(node.text) > _MIN_PURPOSE
                     and repo.stages.ml
@@ -450,16 +450,16 @@ def _risk_class(repo: Repository) -> Verdict:
     searched="documents on impact or risk assessment",
 )
 def _impact(repo: Repository) -> Verdict:
-    for doc in repo.documents:
+    for card in repo.documents:
         named = re.search(
-            r"impact[-_ ]?assessment|risk[-_ ]?assessment|dpia|fria", doc.path.lower()
+            r"impact[-_ ]?assessment|risk[-_ ]?assessment|dpia|fria", card.path.lower()
         )
-        if named and "template" not in doc.path.lower() and len(doc.sentences) > _MIN_PARTS:
+        if named and "template" not in card.path.lower() and len(card.sentences) > _MIN_PARTS:
             return present(
                 repo,
                 C,
                 "An assessment is written; nothing shows that a release waits for it.",
-                [(doc.path, 1)],
+                [(card.path, 1)],
             )
     return (
         unknown("No assessment is written here.")

@@ -14,6 +14,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    contrary,
     from_code,
     not_applicable,
     present,
@@ -127,7 +128,7 @@ def _training_trigger(repo: Repository) -> Verdict:
             repo, E, f"Training is started by a {live[0].what}.", [(t.path, t.line) for t in live]
         )
     if triggers:
-        return absent(
+        return contrary(
             repo,
             "A schedule is written down, but it is null, paused or switched off.",
             [(t.path, t.line) for t in triggers],

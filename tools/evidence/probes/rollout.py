@@ -23,6 +23,7 @@ from mlops_advisor.tools.evidence.probes._base import (
 )
 from mlops_advisor.tools.evidence.probes._deploy import (
     applied,
+    deployment_shown,
 )
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
@@ -269,7 +270,10 @@ def _traffic_split(repo: Repository) -> Verdict:
 
 def _none(repo: Repository, detail: str) -> Verdict:
     if repo.stages.serving is not None:
-        return absent(repo, detail, [repo.stages.serving])
+        where = deployment_shown(repo)
+        if where is not None:
+            return absent(repo, detail, [where, repo.stages.serving])
+        return unknown("A model is served here; how it is deployed is not shown.")
     return (
         unknown("How models reach production is not shown.")
         if repo.stages.training or repo.stages.batch
