@@ -19,7 +19,9 @@ DEEP = 5_000
 
 
 def report(path: str, text: str) -> ProbeReport:
-    return probe_all(collect_inline([(path, text), ("ok.py", "import mlflow\nmlflow.log_metric('a', 1)\n")]))
+    return probe_all(
+        collect_inline([(path, text), ("ok.py", "import mlflow\nmlflow.log_metric('a', 1)\n")])
+    )
 
 
 def problems(path: str, text: str) -> list[str]:
@@ -137,16 +139,27 @@ def test_nothing_is_executed(tmp_path: Path) -> None:
     touch = f"import pathlib\npathlib.Path({str(mark)!r}).touch()\n"
     folder = tmp_path / "w"
     folder.mkdir()
-    for name in ("conftest.py", "setup.py", "sitecustomize.py", "mlflow.py", "__init__.py", "yaml.py"):
+    for name in (
+        "conftest.py",
+        "setup.py",
+        "sitecustomize.py",
+        "mlflow.py",
+        "__init__.py",
+        "yaml.py",
+    ):
         (folder / name).write_text(touch)
     (folder / "Makefile").write_text(f"all:\n\ttouch {mark}\nX := $(shell touch {mark})\n")
-    (folder / "a.yaml").write_text(f"apiVersion: !!python/object/apply:os.system ['touch {mark}']\n")
+    (folder / "a.yaml").write_text(
+        f"apiVersion: !!python/object/apply:os.system ['touch {mark}']\n"
+    )
     probe_all(collect(str(folder), (tmp_path,)))
     assert not mark.exists()
 
 
 def test_a_name_with_a_new_line_cannot_forge_a_line() -> None:
-    found = probe_all(collect_inline([("a\nERROR.py", "import mlflow\nmlflow.log_metric('a', 1)\n")]))
+    found = probe_all(
+        collect_inline([("a\nERROR.py", "import mlflow\nmlflow.log_metric('a', 1)\n")])
+    )
     assert all("\n" not in p.path + p.text for f in found.facts for p in f.places)
 
 

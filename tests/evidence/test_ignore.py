@@ -53,7 +53,9 @@ PATHS = st.lists(st.text("ab.", min_size=1, max_size=3), min_size=1, max_size=4)
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(NAMES, min_size=1, max_size=3), PATHS, st.booleans(), st.booleans())
-def test_agrees_with_pathspec(parts: list[str], path: str, anchored: bool, folder_only: bool) -> None:
+def test_agrees_with_pathspec(
+    parts: list[str], path: str, anchored: bool, folder_only: bool
+) -> None:
     pathspec = pytest.importorskip("pathspec")
     if any(p in (".", "..") for p in path.split("/")) or any("**" in p for p in parts):
         return
@@ -63,6 +65,7 @@ def test_agrees_with_pathspec(parts: list[str], path: str, anchored: bool, folde
     spec = pathspec.GitIgnoreSpec.from_lines([pattern])
     above = path.split("/")[:-1]
     inside = any(
-        IgnoreRules(pattern).decide("/".join(above[: i + 1]), folder=True) for i in range(len(above))
+        IgnoreRules(pattern).decide("/".join(above[: i + 1]), folder=True)
+        for i in range(len(above))
     )
     assert (ours or inside) == spec.match_file(path)

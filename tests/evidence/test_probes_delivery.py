@@ -16,7 +16,10 @@ APP = "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = jo
 TEST = "from train import train\n\ndef test_train():\n    assert train([1], [2])\n"
 APP_TEST = "from fastapi.testclient import TestClient\nfrom app import app\n\ndef test_predict():\n    assert TestClient(app).post('/predict').status_code == 200\n"
 BASE = {"train.py": TRAIN, "app.py": APP}
-LIB = {"pyproject.toml": '[project]\nname = "x"\n', "x/__init__.py": "def add(a, b):\n    return a + b\n"}
+LIB = {
+    "pyproject.toml": '[project]\nname = "x"\n',
+    "x/__init__.py": "def add(a, b):\n    return a + b\n",
+}
 DEPLOY = {
     "k8s/deployment.yaml": "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: model\nspec:\n  replicas: 3\n  template:\n    spec:\n      containers:\n        - name: app\n          image: r/model:1\n"
 }

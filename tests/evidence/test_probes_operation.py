@@ -16,17 +16,35 @@ APP = "import joblib\nfrom fastapi import FastAPI\n\napp = FastAPI()\nmodel = jo
 S = {"app.py": APP}
 T = {"train.py": TRAIN}
 B = {**S, **T}
-LIB = {"pyproject.toml": '[project]\nname = "x"\n', "x/__init__.py": "def add(a, b):\n    return a + b\n"}
+LIB = {
+    "pyproject.toml": '[project]\nname = "x"\n',
+    "x/__init__.py": "def add(a, b):\n    return a + b\n",
+}
 DEPLOY = "apiVersion: apps/v1\nkind: Deployment\nmetadata:\n  name: model\nspec:\n  replicas: 3\n  template:\n    spec:\n      containers:\n        - name: app\n          image: r/model:1\n"
 D = {"k8s/d.yaml": DEPLOY}
-PROBED = {"k8s/d.yaml": DEPLOY + "          livenessProbe:\n            httpGet: {path: /health, port: 80}\n"}
+PROBED = {
+    "k8s/d.yaml": DEPLOY
+    + "          livenessProbe:\n            httpGet: {path: /health, port: 80}\n"
+}
 HPA = "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: m}\nspec:\n  scaleTargetRef: {kind: Deployment, name: %s}\n  minReplicas: 2\n  maxReplicas: %s\n"
-AUTO = {".github/workflows/cd.yml": "on: [push]\njobs:\n  d:\n    steps:\n      - run: kubectl apply -f k8s/\n"}
-RULES = {"rules.yml": "groups:\n  - name: g\n    rules:\n      - alert: Slow\n        expr: up == 0\n"}
-RECEIVER = {"alertmanager.yml": "route: {receiver: team}\nreceivers:\n  - name: team\n    slack_configs:\n      - channel: '#ml'\n"}
+AUTO = {
+    ".github/workflows/cd.yml": "on: [push]\njobs:\n  d:\n    steps:\n      - run: kubectl apply -f k8s/\n"
+}
+RULES = {
+    "rules.yml": "groups:\n  - name: g\n    rules:\n      - alert: Slow\n        expr: up == 0\n"
+}
+RECEIVER = {
+    "alertmanager.yml": "route: {receiver: team}\nreceivers:\n  - name: team\n    slack_configs:\n      - channel: '#ml'\n"
+}
 DRIFT = "import pandas as pd\nfrom evidently.report import Report\n\ndef check(current, reference):\n    result = Report(metrics=[]).run(current_data=current, reference_data=reference)\n    if result.drift_share > 0.3:\n        raise SystemExit('drift')\n\nif __name__ == '__main__':\n    check(1, 2)\n"
-CRON = {"k8s/cron.yaml": "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: drift}\nspec:\n  schedule: '0 6 * * *'\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          containers:\n            - name: c\n              command: [python, drift.py]\n"}
-TYPED = APP.replace("from fastapi", "from pydantic import BaseModel, Field\nfrom fastapi").replace("@app.post", "class Item(BaseModel):\n    age: int%s\n\n@app.post").replace("x: dict", "x: Item")
+CRON = {
+    "k8s/cron.yaml": "apiVersion: batch/v1\nkind: CronJob\nmetadata: {name: drift}\nspec:\n  schedule: '0 6 * * *'\n  jobTemplate:\n    spec:\n      template:\n        spec:\n          containers:\n            - name: c\n              command: [python, drift.py]\n"
+}
+TYPED = (
+    APP.replace("from fastapi", "from pydantic import BaseModel, Field\nfrom fastapi")
+    .replace("@app.post", "class Item(BaseModel):\n    age: int%s\n\n@app.post")
+    .replace("x: dict", "x: Item")
+)
 PROM = "from prometheus_client import Counter, make_asgi_app\n" + APP + "\nC = Counter('a', 'b')\n"
 
 CASES = [

@@ -34,9 +34,9 @@ SCHEMA = pa.DataFrameSchema({"age": pa.Column(int, pa.Check.ge(0))})
 def check(df):
     return SCHEMA.validate(df)
 """
-CALLS_CHECK = TRAIN.replace("import pandas as pd", "import pandas as pd\nfrom schema import check").replace(
-    "    model = Random", "    df = check(df)\n    model = Random"
-)
+CALLS_CHECK = TRAIN.replace(
+    "import pandas as pd", "import pandas as pd\nfrom schema import check"
+).replace("    model = Random", "    df = check(df)\n    model = Random")
 RUN_TRAIN = """\
 on: [push]
 jobs:
@@ -67,7 +67,10 @@ BOOK = (
 )
 T = {"train.py": TRAIN}
 N = {"model.ipynb": BOOK}
-LIB = {"pyproject.toml": '[project]\nname = "x"\n', "x/__init__.py": "def add(a, b):\n    return a + b\n"}
+LIB = {
+    "pyproject.toml": '[project]\nname = "x"\n',
+    "x/__init__.py": "def add(a, b):\n    return a + b\n",
+}
 
 
 def mlflow_train(extra: str = "") -> str:

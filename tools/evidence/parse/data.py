@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import re
 import tomllib
@@ -10,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.evidence.parse.tree import Node, from_data
 
+_MAX_LINE: Final = 4_000
 _DEEP: Final = re.compile(r"(?:[\[{]\s{0,8}){150}")
 
 
@@ -34,13 +34,27 @@ def parse_toml(text: str) -> Node | None:
 
 
 def parse_ini(text: str) -> Node | None:
-    """Tree of an INI text (setup.cfg, tox.ini), section by section, or None when broken."""
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        parser.read_string(text)
-    except (configparser.Error, ValueError):
-        return None
-    return from_data({s: dict(parser.items(s)) for s in parser.sections()})
+    """Tree of an INI text (setup.cfg, tox.ini), section by section.
+
+    Own reader: the one of the standard library fails on some broken texts.
+    """
+    data: dict[str, dict[str, str]] = {}
+    section: dict[str, str] | None = None
+    key = ""
+    for raw in text.split("\n"):
+        line = raw[:_MAX_LINE].rstrip()
+        bare = line.strip()
+        if not bare or bare.startswith(("#", ";")):
+            continue
+        if bare.startswith("[") and bare.endswith("]"):
+            section, key = data.setdefault(bare[1:-1].strip(), {}), ""
+        elif section is not None and key and line[0].isspace():
+            section[key] += "\n" + bare
+        elif section is not None:
+            at = min((i for c in "=:" if (i := bare.find(c)) >= 0), default=len(bare))
+            key = bare[:at].strip().lower()
+            section[key] = bare[at + 1 :].strip()
+    return from_data(data)
 
 
 def line_of(text: str, *needles: str) -> int:
