@@ -202,3 +202,18 @@ def test_a_summary_stays_within_its_budget(state: dict[str, str]) -> None:
         options={"detail": "summary"},
     )
     assert len(result.model_dump_json(exclude_none=True)) <= 26_000
+
+
+@given(answered, st.sampled_from([2, 3, 4]))
+def test_the_score_promised_after_the_roadmap_is_the_score_reached(
+    state: dict[str, str], target: int
+) -> None:
+    result = assess(responses=responses(state), target_level=target)
+    done = {i.practice: "automated" for phase in result.roadmap for i in phase.items}
+    if result.roadmap:
+        reached = assess(responses=responses(state | done), target_level=target)
+        assert reached.maturity_score.current == result.roadmap[-1].score_after
+        gained = sum(i.score_gained for phase in result.roadmap for i in phase.items)
+        before, after = scores(result), scores(reached)
+        mean = sum(after[d] - before[d] for d in KNOWLEDGE.dimensions) / 6
+        assert abs(gained - mean) < 0.5

@@ -27,11 +27,12 @@ def gaps_of(case: Case, aim: Aim, dimension: str, most: int) -> tuple[tuple[Gap,
     rubric, merged, standing = case.rubric, case.merged, case.standings[dimension]
     found: list[tuple[int, int, int, str]] = []
     for place, practice in enumerate(rubric.by_dimension[dimension]):
-        if practice in merged.excluded:
+        state = merged.known.get(practice)
+        urgent = practice in aim.urgent
+        if (state is None and not urgent) or practice in merged.excluded:
             continue
         entry = rubric.practices[practice]
-        state = merged.known.get(practice)
-        if practice in aim.urgent:
+        if urgent:
             rank = 0
         elif not _is_gap(state) or entry.level > aim.levels[dimension]:
             continue

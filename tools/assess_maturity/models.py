@@ -193,7 +193,9 @@ class RoadmapItem(Frozen):
     effort_days: EffortDays = Field(description="Person-days, low and high.")
     owner: str = Field(description="Role that owns it.")
     exit_test: str = Field(description="How to tell that it is done.")
-    score_gained: float = Field(ge=0, description="Points of overall score gained, 0-100.")
+    score_gained: float = Field(
+        ge=0, description="Its share of the overall score that the phase gains, 0-100."
+    )
 
 
 class Phase(Frozen):

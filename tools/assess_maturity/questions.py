@@ -11,10 +11,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from operator import itemgetter
+from itertools import islice
 
 from mlops_advisor.tools.assess_maturity.case import Case
-from mlops_advisor.tools.assess_maturity.scoring import LEVELS, Rubric, Standing
+from mlops_advisor.tools.assess_maturity.scoring import Rubric, Standing
 
 PER_DIMENSION = 3  # content balancing: a list that asks about one dimension only tells little
 ANSWERS = ("no", "partly", "by_hand", "automated", "not_applicable", "unknown")
@@ -53,29 +53,26 @@ def information(standing: Standing, level: int, points: int, decade: int) -> flo
 
 def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
     """Return what to ask, the most informative first, at most PER_DIMENSION of a dimension."""
-    rubric = case.rubric
+    rubric, known, excluded = case.rubric, case.known, case.merged.excluded
     key_only = case.request.options.scope == "minimal"
-    practices, known = rubric.practices, case.known
     points = {w: _points(rubric, w) for w in (1, 2)}
     # Among equals the first of every dimension comes before the second of any.
     found: list[tuple[float, int, int, str, str]] = []
-    for number, standing in enumerate(case.standings.values()):
-        told = {
-            (level, weight): information(standing, level, points[weight], rubric.decade)
-            for level in range(1, LEVELS)
-            for weight in ((2,) if key_only else (1, 2))
-        }
-        own = [
-            (-round(told[kind], 9), p)
-            for p in rubric.by_dimension[standing.dimension]
-            if (kind := (practices[p].level, practices[p].weight)) in told
-            and p not in case.merged.excluded
-            and not (p in known and known[p].settled)
-        ]
-        own.sort(key=itemgetter(0))
+    for number, (dimension, standing) in enumerate(case.standings.items()):
+        told = sorted(
+            (-round(information(standing, level, points[weight], rubric.decade), 9), level, names)
+            for (level, weight), names in rubric.kinds[dimension].items()
+            if weight > 1 or not key_only
+        )
+        open_ones = (
+            (bits, p)
+            for bits, _, names in told
+            for p in names
+            if p not in excluded and not (p in known and known[p].settled)
+        )
         found.extend(
-            (bits, place, number, p, standing.dimension)
-            for place, (bits, p) in enumerate(own[:PER_DIMENSION])
+            (bits, place, number, p, dimension)
+            for place, (bits, p) in enumerate(islice(open_ones, PER_DIMENSION))
         )
     found.sort()
     return tuple(Ranked(p, dimension, -bits) for bits, _, _, p, dimension in found[:limit])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mlops_advisor.tools.assess_maturity.case import LACKING, Aim, Case
@@ -11,12 +11,9 @@ from mlops_advisor.tools.assess_maturity.models import Phase, RoadmapItem
 from mlops_advisor.tools.assess_maturity.scoring import (
     LEVELS,
     Known,
-    Net,
     Rubric,
     Step,
-    carried,
     expected,
-    shifted,
     total_of,
 )
 from mlops_advisor.tools.common.models import EffortDays
@@ -38,15 +35,18 @@ class Candidate:
 
 
 class _Simulation:
-    """Scores as items are done, one after the other."""
+    """Scores as items are done, one after the other.
+
+    Only differences between levels matter to odds, so points against the levels below are kept
+    as points for the levels above: a step is one addition per level.
+    """
 
     def __init__(self, case: Case) -> None:
         self._rubric = case.rubric
         self._known = case.known
-        self._base = {d: s.base for d, s in case.standings.items()}
-        self._nets = {d: s.net for d, s in case.standings.items()}
-        self._total = total_of(self._nets.values())
-        self._carry = {d: s.carry for d, s in case.standings.items()}
+        self._base = {d: list(s.base) for d, s in case.standings.items()}
+        self._nets = {d: list(s.net) for d, s in case.standings.items()}
+        self._total = list(total_of(self._nets.values()))
         self._caps = {d: s.cap for d, s in case.standings.items()}
         self._scores = {d: s.score for d, s in case.standings.items()}
 
@@ -55,51 +55,33 @@ class _Simulation:
         """The overall score, 0-100."""
         return sum(self._scores.values()) / len(self._scores)
 
-    def do(self, *practices: str) -> float:
+    def do(self, practices: Iterable[str]) -> float:
         """Mark practices as automated; return the points of overall score gained."""
-        before = self.overall
-        touched: set[str] = set()
-        for practice in practices:
-            touched |= self._apply(practice)
-            for capped, cap in self._caps.items():
-                if cap is not None and cap.needs == practice:
-                    self._caps[capped] = None
-                    touched.add(capped)
-        for dimension in touched:
-            cap = self._caps[dimension]
-            points = carried(self._base[dimension], self._carry[dimension])
-            odds = self._rubric.odds(points, cap.below if cap else LEVELS)
-            self._scores[dimension] = expected(odds)
+        before, rubric = self.overall, self._rubric
+        done = set(practices)
+        for practice in done:
+            known, met = self._known.get(practice), rubric.step(practice, _DONE)
+            won = _for(met) - (_for(rubric.step(practice, known)) if known is not None else 0)
+            dimension, level = rubric.dimension_of[practice], rubric.practices[practice].level
+            base = self._base[dimension]
+            for higher in range(level, LEVELS):
+                base[higher] += won
+            self._nets[dimension][level - 1] += won
+            self._total[level - 1] += won
+        for dimension, cap in self._caps.items():
+            if cap is not None and cap.needs in done:
+                self._caps[dimension] = None
+            self._scores[dimension] = self._score(dimension)
         return max(0.0, self.overall - before)
 
-    def _apply(self, practice: str) -> set[str]:
-        """Add the points of one practice; return the dimensions whose points change."""
-        dimension = self._rubric.dimension_of[practice]
-        done, known = self._rubric.step(practice, _DONE), self._known.get(practice)
-        now = self._rubric.step(practice, known) if known is not None else None
-        base = shifted(shifted(self._base[dimension], now, -1), done, 1)
-        self._base[dimension] = base
-        won = (done.points if done else 0) - _for(now)
-        at = self._rubric.practices[practice].level - 1
-        self._nets[dimension] = _raised(self._nets[dimension], at, won)
-        self._total = _raised(self._total, at, won)
-        touched = {dimension}
-        if at == LEVELS - 2:
-            return touched  # level 4 is never lent
-        for other, carry in self._carry.items():
-            # Only what is lent for this level can have changed.
-            lent = self._rubric.lent(self._total[at] - self._nets[other][at])
-            if lent != carry[at]:
-                self._carry[other] = _raised(carry, at, lent - carry[at])
-                touched.add(other)
-        return touched
-
-
-def _raised(net: Net, at: int, points: int) -> Net:
-    changed = list(net)
-    changed[at] += points
-    a, b, c, d = changed
-    return (a, b, c, d)
+    def _score(self, dimension: str) -> float:
+        a, b, c, d, e = self._base[dimension]
+        one, two, three, _ = self._rubric.carry(self._total, self._nets[dimension])
+        two += one
+        three += two
+        cap = self._caps[dimension]
+        points = (a, b + one, c + two, d + three, e + three)
+        return expected(self._rubric.odds(points, cap.below if cap else LEVELS))
 
 
 def _for(step: Step | None) -> int:
@@ -154,7 +136,8 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
     rubric = case.rubric
     summary = case.request.options.detail == "summary"
     simulation = _Simulation(case)
-    waiting = _ordered(case, wanted)
+    rewards = _rewards(case, wanted)
+    waiting = _ordered(rubric, wanted, rewards)
     phases: list[Phase] = []
     done: set[str] = set()
     for name, weeks, listed in _PHASES:
@@ -173,8 +156,10 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
         done.update(taken)
         efforts = [rubric.practices[p].effort for p in taken]
         shown = taken[:listed] if summary else taken
-        items = tuple(_item(rubric, wanted, p, simulation.do(p)) for p in shown)
-        simulation.do(*taken[len(shown) :])
+        gained, whole = simulation.do(taken), sum(rewards[p] for p in taken)
+        items = tuple(
+            _item(rubric, wanted, p, gained * rewards[p] / whole if whole else 0.0) for p in shown
+        )
         phases.append(
             Phase(
                 name=name,
@@ -192,27 +177,34 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
     return tuple(phases)
 
 
-def _ordered(case: Case, wanted: Mapping[str, Candidate]) -> list[str]:
-    """Topological order; among what is free the known gaps, urgent, low, rewarding first.
-
-    The reward is the slope of the score times the points to win, per person-day.
-    """
+def _rewards(case: Case, wanted: Mapping[str, Candidate]) -> dict[str, float]:
+    """Return, per candidate, the slope of the score times the points to win."""
     rubric = case.rubric
     slopes = {d: s.slopes() for d, s in case.standings.items()}
+    found: dict[str, float] = {}
+    for practice in wanted:
+        step, known = rubric.step(practice, _DONE), case.known.get(practice)
+        points = step.points if step else 0
+        points -= _for(rubric.step(practice, known)) if known is not None else 0
+        level = rubric.practices[practice].level
+        found[practice] = slopes[rubric.dimension_of[practice]][level] * points
+    return found
+
+
+def _ordered(
+    rubric: Rubric, wanted: Mapping[str, Candidate], rewards: Mapping[str, float]
+) -> list[str]:
+    """Topological order; among what is free the known gaps, urgent, low, rewarding first."""
     key: dict[str, tuple[object, ...]] = {}
     blocked: dict[str, int] = {}
     unlocks: dict[str, list[str]] = {}
     for practice, candidate in wanted.items():
         entry = rubric.practices[practice]
-        step, known = rubric.step(practice, _DONE), case.known.get(practice)
-        points = step.points if step else 0
-        points -= _for(rubric.step(practice, known)) if known is not None else 0
-        reward = slopes[rubric.dimension_of[practice]][entry.level] * points
         key[practice] = (
             candidate.confirm_first,
             not candidate.urgent,
             entry.level,
-            -round(reward / (entry.effort.low + entry.effort.high), 6),
+            -round(rewards[practice] / (entry.effort.low + entry.effort.high), 6),
             practice,
         )
         needs = [n for n in entry.prerequisites if n in wanted]

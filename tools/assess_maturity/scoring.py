@@ -9,7 +9,7 @@ towards higher levels, therefore never lowers a score.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mlops_advisor.resources.loaders import Knowledge
@@ -135,6 +135,13 @@ class Rubric:
         most = max(self.prior) + sum(sum(map(abs, f.points)) for f in self.frequencies)
         most += 4 * LEVELS * rubric.carry.most
         most += 2 * max(self._points.values()) * len(self.practices)
+        # Per dimension and kind (level, weight): the practices, for quick looks by kind.
+        self.kinds: dict[str, dict[tuple[int, int], list[str]]] = {}
+        for d, own in self.by_dimension.items():
+            kinds = self.kinds.setdefault(d, {})
+            for name in own:
+                entry = knowledge.practices[name]
+                kinds.setdefault((entry.level, entry.weight), []).append(name)
         self._share = [10.0 ** (-p / self.decade) for p in range(most + 1)]
 
     def points_of(self, source: str, answer: str) -> int:
@@ -226,27 +233,24 @@ class Rubric:
                 odds=odds,
                 reached=reached,
                 score=expected(odds),
-                level=max(n for n in range(LEVELS) if n == 0 or reached[n] > _HALF),
+                level=sum(1 for p in reached[1:] if p > _HALF),
                 steps=tuple(tally.steps),
                 frequency=own_frequency,
                 cap=cap,
             )
         return found
 
-    def carry(self, total: Net, own: Net) -> Net:
+    def carry(self, total: Sequence[int], own: Sequence[int]) -> Net:
         """Return the points that the other dimensions lend, per level, within bounds.
 
-        Level 4 has to be shown and is never lent.  Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
-        Truncating towards zero and clamping keep the order, so nothing raised can lower a score.
+        Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
+        Level 4 has to be shown and is never lent.  Truncating towards zero and clamping keep the
+        order, so nothing raised can lower a score.
         """
-        a, b, c, _ = [self.lent(t - o) for t, o in zip(total, own, strict=True)]
+        most, divisor = self._carry.most, self._carry.divisor
+        lent = [int((t - o) / divisor) for t, o in zip(total, own, strict=True)]
+        a, b, c, _ = [max(-most, min(n, most)) for n in lent]
         return (a, b, c, 0)
-
-    def lent(self, points: int) -> int:
-        """Return what is lent of the net points of the other dimensions for one level."""
-        most = self._carry.most
-        part = int(points / self._carry.divisor)
-        return -most if part < -most else min(part, most)
 
     def _cap(
         self,
@@ -257,6 +261,8 @@ class Rubric:
         open_counts: bool,
     ) -> Cap | None:
         """Return the lowest cap whose prerequisite is absent, or may be if `open_counts`."""
+        if not self.caps[dimension]:
+            return None
         active = [
             cap
             for cap in self.caps[dimension]
@@ -361,21 +367,10 @@ def carried(points: Points, carry: Net) -> Points:
     return (a, b, c, d, e)
 
 
-def total_of(nets: Iterable[Net]) -> Net:
+def total_of(nets: Iterable[Sequence[int]]) -> Net:
     """Return the sum of nets, level by level."""
     a, b, c, d = (sum(column) for column in zip(*nets, strict=True))
     return (a, b, c, d)
-
-
-def shifted(points: Points, step: Step | None, sign: int) -> Points:
-    """Return `points` with one step added (sign 1) or taken back (sign -1)."""
-    if step is None:
-        return points
-    changed = list(points)
-    for level in range(step.level, LEVELS) if step.met else range(step.level):
-        changed[level] += sign * step.points
-    a, b, c, d, e = changed
-    return (a, b, c, d, e)
 
 
 def named_level(levels: Iterable[int]) -> int:

@@ -14,16 +14,38 @@ from mlops_advisor.tools.evidence.text import excerpt
 _SAYS: Final = {
     "data_versioning": ("version|versioned|versioning|snapshots", "data |dataset|dvc|lakefs"),
     "schema_validation": ("schema", "validat|check|enforce"),
-    "value_validation": ("data quality|data validation|great expectations|pandera", "check|validat|test|run"),
-    "experiment_tracking": ("experiment|runs", "track|log", "mlflow|wandb|weights|tracked|tracking|neptune|comet"),
-    "training_pipeline": ("pipeline|dag", "training|train|retrain", "airflow|kubeflow|prefect|dagster|orchestrat|dvc|metaflow|flyte|zenml|kedro|automat"),
-    "training_triggered": ("retrain|trained|training runs|train the model", "nightly|weekly|daily|schedule|cron|every night|every week|every day|hourly|monthly"),
+    "value_validation": (
+        "data quality|data validation|great expectations|pandera",
+        "check|validat|test|run",
+    ),
+    "experiment_tracking": (
+        "experiment|runs",
+        "track|log",
+        "mlflow|wandb|weights|tracked|tracking|neptune|comet",
+    ),
+    "training_pipeline": (
+        "pipeline|dag",
+        "training|train|retrain",
+        "airflow|kubeflow|prefect|dagster|orchestrat|dvc|metaflow|flyte|zenml|kedro|automat",
+    ),
+    "training_triggered": (
+        "retrain|trained|training runs|train the model",
+        "nightly|weekly|daily|schedule|cron|every night|every week|every day|hourly|monthly",
+    ),
     "continuous_training": ("retrain", "drift|degrad|performance drop"),
-    "model_validation_gate": ("threshold|gate|better than", "model|accuracy|metric", "deploy|promot|release|register|block"),
+    "model_validation_gate": (
+        "threshold|gate|better than",
+        "model|accuracy|metric",
+        "deploy|promot|release|register|block",
+    ),
     "slice_evaluation": ("slice|segment|subgroup|cohort", "evaluat|metric|measur|performance"),
     "model_registry": ("registry", "model"),
     "model_lineage": ("lineage",),
-    "model_ci": ("ci |ci/cd|continuous integration|github actions|gitlab ci", "model|train", "test|validat|evaluat|train"),
+    "model_ci": (
+        "ci |ci/cd|continuous integration|github actions|gitlab ci",
+        "model|train",
+        "test|validat|evaluat|train",
+    ),
     "model_cd": ("deploy", "automatic|continuous|ci/cd|cd ", "model|service|pipeline"),
     "staged_rollout": ("canary|shadow|blue/green|blue-green|a/b test",),
     "progressive_delivery": ("progressive|gradual", "rollout|delivery|traffic"),
@@ -32,8 +54,14 @@ _SAYS: Final = {
     "infrastructure_as_code": ("terraform|pulumi|cloudformation|infrastructure as code|helm",),
     "environments_separated": ("staging", "production|prod"),
     "serving_scales": ("autoscal|auto-scal|scales automatically|hpa",),
-    "service_metrics": ("prometheus|grafana|metrics", "latency|errors|throughput|dashboard|service"),
-    "alerting": ("alert|pagerduty|opsgenie", "notify|sent|page|fire|slack|on-call|threshold|alertmanager"),
+    "service_metrics": (
+        "prometheus|grafana|metrics",
+        "latency|errors|throughput|dashboard|service",
+    ),
+    "alerting": (
+        "alert|pagerduty|opsgenie",
+        "notify|sent|page|fire|slack|on-call|threshold|alertmanager",
+    ),
     "data_drift_detection": ("drift", "monitor|detect|evidently|alibi|whylogs|measur|check"),
     "prediction_logging": ("prediction", "logged|stored|recorded|logs"),
     "quality_with_labels": ("labels|ground truth|actuals", "live|production|arriv|delayed"),
@@ -44,7 +72,12 @@ _SAYS: Final = {
     "code_review": ("review", "pull request|merge request|code|merge"),
     "model_owner": ("maintained by|owned by|owner of the model|model owner",),
     "feature_catalogue": ("feature store|feast",),
-    "train_serve_parity": ("same", "feature|preprocessing|transform", "training", "serving|inference"),
+    "train_serve_parity": (
+        "same",
+        "feature|preprocessing|transform",
+        "training",
+        "serving|inference",
+    ),
     "runbooks": ("runbook",),
     "service_level_objectives": ("slo|service level objective",),
     "hyperparameters_tuned": ("hyperparameter", "tun|search|optuna|optimi"),
@@ -56,14 +89,18 @@ _SAYS: Final = {
     "data_definitions": ("data dictionary|datasheet|data sheet",),
     "on_call": ("on-call|on call", "rota|rotation|engineer|team"),
     "post_mortems": ("post-mortem|postmortem|post mortem",),
-}  # fmt: skip
+}
 _NOT: Final = re.compile(
-    r"\b(?:no|not|never|without|lacks?|missing|cannot|can't|don't|doesn't|isn't|aren't|won't|todo|tbd|wip|planned|plans?|planning|future|"
-    r"roadmap|later|soon|next|upcoming|should|could|would|may|might|want|wish|ideally|eventually|consider|optional|optionally|"
-    r"if|extend|easy to|easier|example|tutorial|learn|course|exercise|until|instead of|unlike|deprecated|no longer)\b"
+    r"\b(?:no|not|never|without|lacks?|missing|cannot|can't|don't|doesn't|"
+    r"isn't|aren't|won't|todo|tbd|wip|planned|plans?|planning|future|"
+    r"roadmap|later|soon|next|upcoming|should|could|would|may|might|want|wish|"
+    r"ideally|eventually|consider|optional|optionally|"
+    r"if|extend|easy to|easier|example|tutorial|learn|course|exercise|until|"
+    r"instead of|unlike|deprecated|no longer)\b"
 )
 _NOT_HEADING: Final = re.compile(
-    r"\b(?:todo|future|roadmap|planned|plans?|next steps?|ideas?|wish|improvements?|limitations?|not included|out of scope|"
+    r"\b(?:todo|future|roadmap|planned|plans?|next steps?|ideas?|wish|"
+    r"improvements?|limitations?|not included|out of scope|"
     r"references?|resources|further reading|links|learn|course|license|changelog|related)\b|\[ \]"
 )
 _NO_CLAIMS: Final = ("changelog", "license", "code_of_conduct", "history", "pull_request")

@@ -36,7 +36,8 @@ _TRAIN_CALLS: Final = frozenset(
 )
 _APPS: Final = frozenset(
     "fastapi.FastAPI flask.Flask sanic.Sanic starlette.applications.Starlette quart.Quart"
-    " litestar.Litestar fastapi.APIRouter flask.Blueprint aiohttp.web.Application tornado.web.Application"
+    " litestar.Litestar fastapi.APIRouter flask.Blueprint "
+    "aiohttp.web.Application tornado.web.Application"
     " robyn.Robyn falcon.App bottle.Bottle connexion.App flask_restx.Api flask_restful.Api"
     " litserve.LitServer mlserver.MLServer".split()
 )
@@ -61,11 +62,15 @@ _SERVE_BASES: Final = (
     "bentoml.Runnable",
 )
 _LOADS: Final = frozenset(
-    "joblib.load pickle.load cloudpickle.load dill.load torch.load torch.jit.load onnxruntime.InferenceSession"
+    "joblib.load pickle.load cloudpickle.load dill.load torch.load "
+    "torch.jit.load onnxruntime.InferenceSession"
     " tensorflow.keras.models.load_model keras.models.load_model tensorflow.saved_model.load"
-    " mlflow.pyfunc.load_model mlflow.sklearn.load_model mlflow.pytorch.load_model mlflow.xgboost.load_model"
-    " mlflow.lightgbm.load_model mlflow.catboost.load_model mlflow.tensorflow.load_model mlflow.keras.load_model"
-    " skops.io.load lightgbm.Booster bentoml.models.get bentoml.sklearn.get xgboost.Booster().load_model"
+    " mlflow.pyfunc.load_model mlflow.sklearn.load_model "
+    "mlflow.pytorch.load_model mlflow.xgboost.load_model"
+    " mlflow.lightgbm.load_model mlflow.catboost.load_model "
+    "mlflow.tensorflow.load_model mlflow.keras.load_model"
+    " skops.io.load lightgbm.Booster bentoml.models.get bentoml.sklearn.get "
+    "xgboost.Booster().load_model"
     " xgboost.XGBClassifier().load_model".split()
 )
 _PREDICTS: Final = frozenset(

@@ -18,8 +18,10 @@ _MAX_EXPAND: Final = 4
 _MAX_LINES: Final = 400
 _TOKEN: Final = re.compile(r"[^\s'\"=;&|()<>,]{1,300}")
 _RUNNER: Final = re.compile(
-    r"\b(?:python[\d.]*|papermill|jupyter|pyflyte|streamlit|prefect|spark-submit|torchrun|accelerate|"
-    r"deepspeed|dagster|metaflow|uv run|poetry run|pipenv run|hatch run|pdm run|rye run|pixi run|\./\S+\.py)\b"
+    r"\b(?:python[\d.]*|papermill|jupyter|pyflyte|streamlit|prefect|"
+    r"spark-submit|torchrun|accelerate|"
+    r"deepspeed|dagster|metaflow|uv run|poetry run|pipenv run|hatch run|pdm "
+    r"run|rye run|pixi run|\./\S+\.py)\b"
 )
 _PYTEST: Final = re.compile(
     r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests)\b|\bunittest\b|manage\.py test"

@@ -12,8 +12,10 @@ from mlops_advisor.tools.evidence.parsed import Parsed
 from mlops_advisor.tools.evidence.runs import Runs
 
 _SERVE: Final = re.compile(
-    r"\b(?:mlflow models serve|bentoml serve|torchserve|tritonserver|tensorflow_model_server|vllm serve|"
-    r"seldon-core-microservice|mlserver start|ray serve|serve run|gcloud ai endpoints|az ml online-)"
+    r"\b(?:mlflow models serve|bentoml serve|torchserve|tritonserver|"
+    r"tensorflow_model_server|vllm serve|"
+    r"seldon-core-microservice|mlserver start|ray serve|serve run|gcloud ai "
+    r"endpoints|az ml online-)"
 )
 _SERVE_KINDS: Final = (
     "InferenceService",

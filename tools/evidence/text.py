@@ -9,7 +9,8 @@ PLACE_CHARS: Final = 160
 _SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
 
 _KEY_WORDS: Final = (
-    r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|apikey|access_?key|access_?key_?id|private_?key|"
+    r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|apikey|access_?key|"
+    r"access_?key_?id|private_?key|"
     r"secret_?key|account_?key|auth_?key|credentials?|connection_?string|conn_?str"
 )
 # Every pattern is linear: one bounded character class a repeat, nothing nested.
@@ -28,7 +29,8 @@ _SECRETS: Final = (
     re.compile(r"hooks\.slack\.com/services/[A-Za-z0-9/_-]{5,200}"),
 )
 _ASSIGNED: Final = re.compile(
-    rf"(?i)((?:{_KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
+    rf"(?i)((?:{_KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)"
+    rf"([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
 )
 # Tokens of text, not of access.
 _NOT_ACCESS: Final = (

@@ -33,7 +33,9 @@ _WINDOW = 22  # words that a pattern may span across clauses of one sentence
 _ORDER = ("no", "partly", "by_hand", "automated")
 _CONDITIONS = frozenset({"if", "when", "whenever", "should", "unless"})
 _NEGATIONS = frozenset({"no", "not", "never", "nobody", "none", "nothing", "without", "cannot"})
-_ADVERBS = frozenset({"yet", "even", "really", "ever", "currently", "actually", "always", "so", "far"})
+_ADVERBS = frozenset(
+    {"yet", "even", "really", "ever", "currently", "actually", "always", "so", "far"}
+)
 _TODAY = frozenset({"now", "today", "nowadays", "since", "meanwhile", "currently"})
 _IN_CONDITIONS = frozenset({"negation_subject", "not_a_negation", "not_by_hand"})
 _DOUBLE = frozenset({"without", "unless", "until"})

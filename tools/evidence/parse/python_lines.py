@@ -8,7 +8,8 @@ from typing import Final
 from mlops_advisor.tools.evidence.parse.python_model import Call, Function, Import, PythonModule
 
 _IMPORT_LINE: Final = re.compile(
-    r"^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+(.{1,300})|import[ \t]+([\w.]{1,200})(?:[ \t]+as[ \t]+(\w{1,80}))?)"
+    r"^[ \t]{0,40}(?:from[ \t]+([\w.]{1,200})[ \t]+import[ \t]+(.{1,300})|"
+    r"import[ \t]+([\w.]{1,200})(?:[ \t]+as[ \t]+(\w{1,80}))?)"
 )
 _CALL_LINE: Final = re.compile(r"([A-Za-z_][\w.]{0,200})\(")
 _DEF_LINE: Final = re.compile(r"^[ \t]{0,80}(?:async[ \t]+)?def[ \t]+(\w{1,120})")

@@ -12,7 +12,8 @@ _SOFT: Final = re.compile(
     r"\|\|\s{0,4}(?:true|:|exit\s{1,4}0|echo\b)|;\s{0,4}(?:true|exit\s{1,4}0)\s{0,4}$"
 )
 _NO_EFFECT: Final = re.compile(
-    r"^(?:@|-)?\s{0,4}(?:echo|printf|true|:|exit 0|sleep|date|pwd|ls|set|cd|export|env|whoami|cat|mkdir|fi|then|else|done|do)\b"
+    r"^(?:@|-)?\s{0,4}(?:echo|printf|true|:|exit 0|sleep|date|pwd|ls|set|cd|"
+    r"export|env|whoami|cat|mkdir|fi|then|else|done|do)\b"
 )
 _TARGET: Final = re.compile(r"^([A-Za-z0-9_][\w./ -]{0,120}?)\s{0,4}::?(?!=)([^=]*)$")
 _INSTRUCTION: Final = re.compile(r"^\s{0,8}([A-Za-z]{2,12})\s+(.*)$", re.DOTALL)

@@ -127,33 +127,38 @@ def grade(repo: Repository, found: Iterable[Spot], *, stops: bool = False) -> Gr
 
 
 def _grade_one(repo: Repository, spot: Spot, *, stops: bool) -> tuple[Strength, str]:
-    module = repo.code.modules.get(spot.path)
-    if module is None:
-        return C, "it is written down; nothing here runs it"
-    if module.notebook:
-        run = repo.runs.piped.get(spot.path) or repo.runs.automatic.get(spot.path)
-        return (W, f"the notebook is run by {run.at}") if run else (C, "only in a notebook")
-    if repo.is_aside(spot.path):
-        return C, "only in an example"
-    if not repo.code.is_used(module, spot.scope):
-        return C, f"`{spot.scope}` is defined but never called"
-    if stops and spot.swallowed:
-        return C, "its failure is caught and ignored"
+    weak = _weakness(repo, spot, stops=stops)
+    if weak:
+        return C, weak
     run = repo.runs.automatic.get(spot.path)
     if run is not None:
         return E, f"run without a person by {run.at}"
-    if spot.path in repo.flows.modules:
-        return E, "run as a step of a pipeline"
-    if spot.path in repo.code.training_code:
-        return W, "used by the training code"
-    if spot.path in repo.code.serving_code:
-        return W, "used by the serving code"
-    if spot.path in repo.code.batch:
-        return W, "used by the batch scoring code"
-    run = repo.runs.by_hand.get(spot.path)
-    if run is not None:
-        return W, f"run by {run.at}"
-    return C, "nothing in the workspace runs it"
+    hand = repo.runs.by_hand.get(spot.path)
+    uses = (
+        (spot.path in repo.flows.modules, E, "run as a step of a pipeline"),
+        (spot.path in repo.code.training_code, W, "used by the training code"),
+        (spot.path in repo.code.serving_code, W, "used by the serving code"),
+        (spot.path in repo.code.batch, W, "used by the batch scoring code"),
+        (hand is not None, W, f"run by {hand.at}" if hand else ""),
+    )
+    for true, strength, why in uses:
+        if true:
+            notebook = repo.code.modules[spot.path].notebook
+            return (min(strength, W) if notebook else strength), why
+    notebook = repo.code.modules[spot.path].notebook
+    return C, "only in a notebook" if notebook else "nothing in the workspace runs it"
+
+
+def _weakness(repo: Repository, spot: Spot, *, stops: bool) -> str:
+    """Why code counts as written down only, whatever runs it; empty when it counts."""
+    module = repo.code.modules.get(spot.path)
+    if module is None:
+        return "it is written down; nothing here runs it"
+    if repo.is_aside(spot.path):
+        return "only in an example"
+    if not module.notebook and not repo.code.is_used(module, spot.scope):
+        return f"`{spot.scope}` is defined but never called"
+    return "its failure is caught and ignored" if stops and spot.swallowed else ""
 
 
 def from_code(
@@ -165,6 +170,15 @@ def from_code(
         return None
     strength = min(graded.strength, most)
     return present(repo, strength, f"{what}; {graded.why}.", graded.spots)
+
+
+def first_of(repo: Repository, *looks: Callable[[Repository], Verdict | None]) -> Verdict | None:
+    """Give the answer of the first look that has one."""
+    for look in looks:
+        verdict = look(repo)
+        if verdict is not None:
+            return verdict
+    return None
 
 
 def stronger(*verdicts: Verdict | None) -> Verdict | None:

@@ -11,20 +11,33 @@ from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
 
 DEPLOY: Final = re.compile(
-    r"\b(?:kubectl (?:\S{1,60} ){0,4}(?:apply|set image|rollout restart|create|replace|patch)|kustomize build|helm (?:\S{1,60} ){0,4}(?:upgrade|install)|helmfile|"
-    r"gcloud (?:run|ai|app|functions|beta run) (?:\S{1,60} ){0,3}(?:deploy|deploy-model|upload|services)|aws (?:ecs|lambda|sagemaker|cloudformation|deploy|apprunner|s3 sync)\b|"
-    r"az (?:ml online-|ml model deploy|webapp|containerapp|functionapp|aks|deployment)|sam deploy|cdk deploy|serverless deploy|sls deploy|"
-    r"bentoml (?:deploy|deployment|containerize)|mlflow (?:deployments|sagemaker)|flyctl deploy|fly deploy|heroku|ansible-playbook|docker[- ]compose (?:\S{1,60} ){0,4}up|docker stack deploy|"
-    r"argocd app|modal deploy|serve deploy|anyscale service|prefect deploy|kedro deploy|pulumi up|terraform (?:\S{1,60} ){0,3}apply|"
-    r"databricks bundle deploy|eb deploy|skaffold run|werf converge|kamal deploy|truss push|cog push|railway up|dvc push|"
+    r"\b(?:kubectl (?:\S{1,60} ){0,4}(?:apply|set image|rollout restart|"
+    r"create|replace|patch)|kustomize build|helm (?:\S{1,60} ){0,4}(?:upgrade|"
+    r"install)|helmfile|"
+    r"gcloud (?:run|ai|app|functions|beta run) (?:\S{1,60} ){0,3}(?:deploy|"
+    r"deploy-model|upload|services)|aws (?:ecs|lambda|sagemaker|"
+    r"cloudformation|deploy|apprunner|s3 sync)\b|"
+    r"az (?:ml online-|ml model deploy|webapp|containerapp|functionapp|aks|"
+    r"deployment)|sam deploy|cdk deploy|serverless deploy|sls deploy|"
+    r"bentoml (?:deploy|deployment|containerize)|mlflow (?:deployments|"
+    r"sagemaker)|flyctl deploy|fly deploy|heroku|ansible-playbook|docker[- "
+    r"]compose (?:\S{1,60} ){0,4}up|docker stack deploy|"
+    r"argocd app|modal deploy|serve deploy|anyscale service|prefect deploy|"
+    r"kedro deploy|pulumi up|terraform (?:\S{1,60} ){0,3}apply|"
+    r"databricks bundle deploy|eb deploy|skaffold run|werf converge|kamal "
+    r"deploy|truss push|cog push|railway up|dvc push|"
     r"deploy[\w-]{0,60}\.(?:py|sh)\b|make (?:\S{1,40} ){0,3}deploy|"
     r"huggingface-cli upload|gsutil (?:-m )?(?:cp|rsync)|scp |rsync )"
 )
 PUSH_IMAGE: Final = re.compile(
-    r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push"
+    r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|"
+    r"\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push"
 )
 BUILD_IMAGE: Final = re.compile(
-    r"\bdocker (?:buildx )?build\b|\bpodman build|\bbuildah bud|docker[- ]compose[^\n]{0,120}\b(?:build|up)\b|\bbentoml (?:build|containerize)|mlflow models build-docker|gcloud builds submit|az acr build|\bpack build|cog build|truss (?:build|push)"
+    r"\bdocker (?:buildx )?build\b|\bpodman build|\bbuildah bud|docker[- "
+    r"]compose[^\n]{0,120}\b(?:build|up)\b|\bbentoml (?:build|containerize)|"
+    r"mlflow models build-docker|gcloud builds submit|az acr build|\bpack "
+    r"build|cog build|truss (?:build|push)"
 )
 _INFRA: Final = re.compile(r"\bterraform|\bpulumi|\bcdk |dvc push")
 DEPLOY_ACTIONS: Final = (

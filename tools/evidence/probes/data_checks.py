@@ -22,7 +22,10 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.probes._tests import runner_strength
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
-_WHERE: Final = "calls of pandera, Great Expectations, TFDV, Deepchecks, Soda, dbt tests, and own checks that raise, in Python, SQL models and YAML"
+_WHERE: Final = (
+    "calls of pandera, Great Expectations, TFDV, Deepchecks, Soda, dbt "
+    "tests, and own checks that raise, in Python, SQL models and YAML"
+)
 _RUNS_SCHEMA: Final = (
     "pandera.",
     "great_expectations.",

@@ -39,10 +39,19 @@ _FRAMES: Final = frozenset(
     " apache_beam xml sqlalchemy sklearn csv json".split()
 )
 _WRITES: Final = frozenset(
-    "to_csv to_parquet to_sql to_pickle to_feather save_to_disk dump write_parquet write_csv savez save saveAsTable parquet to_gbq write_table upload_file put_object insertInto writelines write".split()
+    (
+        "to_csv to_parquet to_sql to_pickle to_feather save_to_disk dump "
+        "write_parquet write_csv savez save saveAsTable parquet to_gbq "
+        "write_table upload_file put_object insertInto writelines write"
+    ).split()
 )
 _READS: Final = frozenset(
-    "read_csv read_parquet read_sql read_excel read_json read_sql_query read_table load_dataset read_gbq scan_parquet scan_csv read_feather load parse execute get_historical_features read open fetch query get sql json download_file".split()
+    (
+        "read_csv read_parquet read_sql read_excel read_json read_sql_query "
+        "read_table load_dataset read_gbq scan_parquet scan_csv read_feather "
+        "load parse execute get_historical_features read open fetch query get "
+        "sql json download_file"
+    ).split()
 )
 
 
@@ -50,7 +59,10 @@ _READS: Final = frozenset(
     "data_jobs",
     practice="data_pipeline_automated",
     asks="Is training data extracted and prepared by a job that anyone can run again?",
-    searched="scripts that read, prepare and write data, pipelines and commands that run them, dbt projects",
+    searched=(
+        "scripts that read, prepare and write data, pipelines and commands that "
+        "run them, dbt projects"
+    ),
 )
 def _data_jobs(repo: Repository) -> Verdict:
     found = [

@@ -56,7 +56,10 @@ _TIME_TRAVEL: Final = (
     "data_versions",
     practice="data_versioning",
     asks="Can a training run name the exact data it used?",
-    searched=".dvc files and dvc.lock, LFS attributes, and calls of DVC, lakeFS, Delta, Iceberg, W&B artifacts, MLflow inputs",
+    searched=(
+        ".dvc files and dvc.lock, LFS attributes, and calls of DVC, lakeFS, "
+        "Delta, Iceberg, W&B artifacts, MLflow inputs"
+    ),
 )
 def _data_versions(repo: Repository) -> Verdict:
     found = stronger(_dvc(repo), _calls(repo), _time_travel(repo), _hashes(repo), _lfs(repo))

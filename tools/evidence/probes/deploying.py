@@ -12,6 +12,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -80,46 +81,52 @@ _SDK: Final = frozenset(
     searched="deploy commands in CI, Makefiles and scripts, deploy calls in Python, manifests",
 )
 def _deploy_script(repo: Repository) -> Verdict:
+    verdict = first_of(repo, _by_ci, _by_command, _by_call, _idle_job, _manifests_only)
+    if verdict is not None:
+        return verdict
+    if repo.stages.scoring is not None:
+        return absent(repo, "A model is used here, and nothing deploys it.", [repo.stages.scoring])
+    if repo.stages.training is not None:
+        return unknown("Only training is here.")
+    return not_applicable("Nothing here is deployed.")
+
+
+def _by_ci(repo: Repository) -> Verdict | None:
     jobs = [(j, line) for j, line in deploy_jobs(repo) if j.automatic]
     if jobs:
-        return present(
-            repo,
-            E,
-            f"CI deploys ({jobs[0][0].path}, job {jobs[0][0].name}).",
-            [(j.path, line) for j, line in jobs],
-        )
+        detail = f"CI deploys ({jobs[0][0].path}, job {jobs[0][0].name})."
+        return present(repo, E, detail, [(j.path, line) for j, line in jobs])
     controller = gitops(repo)
     if controller is not None:
         return present(repo, E, "A GitOps controller deploys what is committed.", [controller])
+    return None
+
+
+def _by_command(repo: Repository) -> Verdict | None:
     runs = deploy_runs(repo)
-    if runs:
-        return present(
-            repo,
-            W,
-            f"A command deploys ({runs[0].at}); a person starts it.",
-            [r.where for r in runs],
-        )
+    if not runs:
+        return None
+    detail = f"A command deploys ({runs[0].at}); a person starts it."
+    return present(repo, W, detail, [r.where for r in runs])
+
+
+def _by_call(repo: Repository) -> Verdict | None:
     calls = [h for h in repo.code.calls(*_MODEL_CALLS) if h.module.roots & _SDK]
-    verdict = from_code(repo, "A script deploys the model", spots(calls), most=W)
-    if verdict is not None:
-        return verdict
+    return from_code(repo, "A script deploys the model", spots(calls), most=W)
+
+
+def _idle_job(repo: Repository) -> Verdict | None:
     idle = [j for j in repo.jobs if says_deploy(j) and (j.idle or j.disabled)]
-    if idle:
-        return present(repo, C, _idle_words(idle[0]), [(j.path, j.line) for j in idle])
-    if repo.manifests or repo.compose:
-        paths = [(m.path, m.line) for m in repo.manifests[:5]] or [
-            (f.path, 1) for f in repo.compose
-        ]
-        return present(
-            repo, C, "Manifests are here; no command that applies them was found.", paths
-        )
-    if repo.stages.scoring is not None:
-        return absent(repo, "A model is used here, and nothing deploys it.", [repo.stages.scoring])
-    return (
-        not_applicable("Nothing here is deployed.")
-        if repo.stages.training is None
-        else unknown("Only training is here.")
-    )
+    if not idle:
+        return None
+    return present(repo, C, _idle_words(idle[0]), [(j.path, j.line) for j in idle])
+
+
+def _manifests_only(repo: Repository) -> Verdict | None:
+    places = [(m.path, m.line) for m in repo.manifests[:5]] or [(f.path, 1) for f in repo.compose]
+    if not places:
+        return None
+    return present(repo, C, "Manifests are here; no command that applies them was found.", places)
 
 
 def _idle_words(job: Job) -> str:
@@ -132,27 +139,24 @@ def _idle_words(job: Job) -> str:
     "model_delivery",
     practice="model_cd",
     asks="Does a model or pipeline that passes reach production by an automated pipeline?",
-    searched="CI jobs that deploy a model or its pipeline, what they wait for, and what starts them",
+    searched=(
+        "CI jobs that deploy a model or its pipeline, what they wait for, and what starts them"
+    ),
 )
 def _model_delivery(repo: Repository) -> Verdict:
-    idle = [j for j in repo.jobs if says_deploy(j) and (j.idle or j.disabled)]
     jobs = deploy_jobs(repo)
-    about_model = repo.stages.scoring is not None or repo.stages.training is not None
-    if jobs and about_model:
+    if jobs and (repo.stages.scoring is not None or repo.stages.training is not None):
         return _grade_delivery(repo, jobs)
-    if idle:
-        return present(repo, C, _idle_words(idle[0]), [(j.path, j.line) for j in idle])
-    if jobs:
-        return not_applicable("CI deploys software here, and no model is part of it.")
+    idle = _idle_job(repo)
+    if idle is not None:
+        return idle
     if repo.stages.scoring is not None:
         return absent(
             repo, "A model is used here, and no CI job deploys it.", [repo.stages.scoring]
         )
-    return (
-        unknown("No deployment of a model was found.")
-        if repo.stages.training is not None
-        else not_applicable("Nothing here trains or serves a model.")
-    )
+    if repo.stages.training is not None:
+        return unknown("No deployment of a model was found.")
+    return not_applicable("Nothing here trains or serves a model.")
 
 
 def _grade_delivery(repo: Repository, jobs: list[tuple[Job, int]]) -> Verdict:
@@ -271,6 +275,26 @@ def _is(text: str, words: tuple[str, ...]) -> bool:
     return bool(set(_WORD.findall(low)) & set(words))
 
 
+_FILES: Final = (
+    "pulumi.yaml",
+    "cdk.json",
+    "chart.yaml",
+    "kustomization.yaml",
+    "kustomization.yml",
+    "serverless.yml",
+    "samconfig.toml",
+)
+_OBJECTS: Final = frozenset(
+    "Deployment StatefulSet Service Job CronJob InferenceService Rollout SeldonDeployment".split()
+)
+_APPLIES: Final = re.compile(
+    r"\bterraform (?:\S{1,60} ){0,3}(?:apply|plan)|\bpulumi (?:up|preview)|"
+    r"\bcdk (?:deploy|diff)|\bkubectl (?:\S{1,60} ){0,4}apply|\bhelm "
+    r"(?:\S{1,60} ){0,4}upgrade|aws cloudformation deploy|\bsam deploy|"
+    r"ansible-playbook|az deployment|\bsls deploy|serverless deploy"
+)
+
+
 @probe(
     "infrastructure",
     practice="infrastructure_as_code",
@@ -278,78 +302,42 @@ def _is(text: str, words: tuple[str, ...]) -> bool:
     searched="Terraform, Pulumi, CDK, CloudFormation, Bicep, Helm, Kubernetes manifests, Ansible",
 )
 def _infrastructure(repo: Repository) -> Verdict:
+    found = _described(repo)
+    if found:
+        return _infrastructure_applied(repo, found)
+    run = repo.stages.scoring or repo.stages.pipeline
+    if run is not None:
+        detail = "Something is run here, and no code describes its infrastructure."
+        return absent(repo, detail, [run])
+    if repo.stages.ml:
+        return unknown("No infrastructure is described here.")
+    return not_applicable("No machine learning here.")
+
+
+def _described(repo: Repository) -> list[tuple[str, int]]:
     found = [(p, b.line) for p, b in repo.terraform if b.kind in ("resource", "module")]
-    found += [
-        (p, 1)
-        for p in repo.named(
-            "pulumi.yaml",
-            "cdk.json",
-            "chart.yaml",
-            "kustomization.yaml",
-            "kustomization.yml",
-            "serverless.yml",
-            "samconfig.toml",
-        )
-    ]
-    found += [(p, 1) for p in repo.ending(".bicep")]
+    found += [(p, 1) for p in [*repo.named(*_FILES), *repo.ending(".bicep")]]
     for file in repo.yaml_files(holding=("AWSTemplateFormatVersion", "AWS::")):
         found += [(file.path, n.line) for d in file.docs for _, n in d.pairs("Resources")][:1]
-    found += [
-        (m.path, m.line)
-        for m in repo.manifests
-        if m.kind
-        in (
-            "Deployment",
-            "StatefulSet",
-            "Service",
-            "Job",
-            "CronJob",
-            "InferenceService",
-            "Rollout",
-            "SeldonDeployment",
-        )
-    ]
-    if not found:
-        if repo.stages.scoring is not None or repo.stages.pipeline is not None:
-            return absent(
-                repo,
-                "Something is run here, and no code describes its infrastructure.",
-                [repo.stages.scoring or repo.stages.pipeline],
-            )
-        return (
-            unknown("No infrastructure is described here.")
-            if repo.stages.ml
-            else not_applicable("No machine learning here.")
-        )
-    tools = re.compile(
-        r"\bterraform (?:\S{1,60} ){0,3}(?:apply|plan)|\bpulumi (?:up|preview)|\bcdk (?:deploy|diff)|\bkubectl (?:\S{1,60} ){0,4}apply|\bhelm (?:\S{1,60} ){0,4}upgrade|aws cloudformation deploy|\bsam deploy|ansible-playbook|az deployment|\bsls deploy|serverless deploy"
-    )
-    runs = repo.runs.matching(tools)
+    return found + [(m.path, m.line) for m in repo.manifests if m.kind in _OBJECTS]
+
+
+def _infrastructure_applied(repo: Repository, found: list[tuple[str, int]]) -> Verdict:
+    runs = repo.runs.matching(_APPLIES)
     automatic = [r for r in runs if r.automatic and r.hard]
-    if automatic:
-        return present(
-            repo,
-            E,
-            f"Infrastructure is code, applied by {automatic[0].at}.",
-            [*found[:4], automatic[0].where],
-        )
     controller = gitops(repo)
-    if controller is not None:
-        return present(
-            repo,
-            E,
-            "Infrastructure is code, applied by a GitOps controller.",
-            [*found[:4], controller],
-        )
-    if runs:
-        return present(
-            repo,
-            W,
-            f"Infrastructure is code, applied by hand with {runs[0].at}.",
-            [*found[:4], runs[0].where],
-        )
     deploys = deploy_runs(repo)
+    some = found[:4]
+    if automatic:
+        detail = f"Infrastructure is code, applied by {automatic[0].at}."
+        return present(repo, E, detail, [*some, automatic[0].where])
+    if controller is not None:
+        detail = "Infrastructure is code, applied by a GitOps controller."
+        return present(repo, E, detail, [*some, controller])
+    if runs:
+        detail = f"Infrastructure is code, applied by hand with {runs[0].at}."
+        return present(repo, W, detail, [*some, runs[0].where])
     if deploys:
         detail = f"Infrastructure is described in code, and {deploys[0].at} deploys."
-        return present(repo, W, detail, [*found[:4], deploys[0].where])
+        return present(repo, W, detail, [*some, deploys[0].where])
     return present(repo, C, "Infrastructure is described in code; nothing found applies it.", found)

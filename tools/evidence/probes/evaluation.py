@@ -25,10 +25,37 @@ from mlops_advisor.tools.evidence.probes._tests import runner_strength
 from mlops_advisor.tools.evidence.repository import Repository
 
 METRICS: Final = (
-    "accuracy", "acc", "auc", "roc_auc", "f1", "f1_score", "precision", "recall", "rmse", "mae", "mse", "mape", "r2",
-    "r2_score", "loss", "logloss", "score", "metric", "metrics", "error", "gini", "ndcg", "pr_auc", "average_precision",
-    "perplexity", "bleu", "rouge", "wer", "performance", "brier",
-)  # fmt: skip
+    "accuracy",
+    "acc",
+    "auc",
+    "roc_auc",
+    "f1",
+    "f1_score",
+    "precision",
+    "recall",
+    "rmse",
+    "mae",
+    "mse",
+    "mape",
+    "r2",
+    "r2_score",
+    "loss",
+    "logloss",
+    "score",
+    "metric",
+    "metrics",
+    "error",
+    "gini",
+    "ndcg",
+    "pr_auc",
+    "average_precision",
+    "perplexity",
+    "bleu",
+    "rouge",
+    "wer",
+    "performance",
+    "brier",
+)
 _LIMITS: Final = (
     "threshold",
     "min_",
@@ -105,7 +132,10 @@ def _judges(check: Check) -> bool:
     "gate",
     practice="model_validation_gate",
     asks="Does a candidate below its thresholds stop the release?",
-    searched="conditions on metrics that raise, exit or branch in training, evaluation and pipeline code; model tests in CI",
+    searched=(
+        "conditions on metrics that raise, exit or branch in training, "
+        "evaluation and pipeline code; model tests in CI"
+    ),
 )
 def _gate(repo: Repository) -> Verdict:
     code = repo.code
@@ -296,7 +326,10 @@ def _slice_spots(module: PythonModule) -> Iterator[Spot]:
     "slices",
     practice="slice_evaluation",
     asks="Is quality measured per relevant slice?",
-    searched="metrics by group: MetricFrame, TFMA slicing specs, slicing functions, group-by next to metrics",
+    searched=(
+        "metrics by group: MetricFrame, TFMA slicing specs, slicing functions, "
+        "group-by next to metrics"
+    ),
 )
 def _slices(repo: Repository) -> Verdict:
     code = repo.code

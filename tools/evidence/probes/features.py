@@ -11,6 +11,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -76,6 +77,10 @@ _PIPES: Final = (
     "tensorflow.keras.layers.Normalization",
     "tensorflow.keras.layers.StringLookup",
 )
+_EQUALITY: Final = ("parity", "skew", "same_features", "consisten")
+_PREPARES: Final = frozenset(
+    "get_dummies fillna map apply fit_transform transform astype merge replace drop".split()
+)
 _SAVES: Final = ("dump", "log_model", "save_model", "save", "register_model")
 
 
@@ -83,48 +88,59 @@ _SAVES: Final = ("dump", "log_model", "save_model", "save", "register_model")
     "parity",
     practice="train_serve_parity",
     asks="Does the same code or store compute features in training and serving?",
-    searched="modules and functions used by both training and scoring code, stored preprocessing pipelines, feature store reads on both sides",
+    searched=(
+        "modules and functions used by both training and scoring code, stored "
+        "preprocessing pipelines, feature store reads on both sides"
+    ),
 )
 def _parity(repo: Repository) -> Verdict:
-    code = repo.code
-    scoring = frozenset(code.serving) | frozenset(code.batch)
-    scoring_all = code.closure(scoring)
-    offline, online = code.calls(*_OFFLINE), code.calls(*_ONLINE)
-    if offline and online:
-        return present(
-            repo,
-            W,
-            "Training and serving read features from the same store.",
-            spots([*offline[:2], *online[:2]]),
-        )
-    if not scoring or not code.training_scripts:
+    verdict = _one_store(repo)
+    if verdict is not None:
+        return verdict
+    if not (repo.code.serving or repo.code.batch) or not repo.code.training_scripts:
         if repo.stages.scoring is None and repo.stages.training is None:
             return not_applicable("Nothing here trains or uses a model.")
         return unknown("Training code and scoring code are not both here.")
+    verdict = first_of(repo, _one_function, _stored_with_model, _one_module, _own_preparation)
+    return verdict or unknown("No preparation of inputs was recognised in scoring code.")
+
+
+def _one_store(repo: Repository) -> Verdict | None:
+    offline, online = repo.code.calls(*_OFFLINE), repo.code.calls(*_ONLINE)
+    if not offline or not online:
+        return None
+    detail = "Training and serving read features from the same store."
+    return present(repo, W, detail, spots([*offline[:2], *online[:2]]))
+
+
+def _shared_modules(repo: Repository) -> list[str]:
+    code = repo.code
+    scoring = code.closure(frozenset(code.serving) | frozenset(code.batch))
     training = code.training_code | repo.flows.modules
-    shared = [p for p in sorted(training & scoring_all) if p in code.feature_code]
-    both = [(p, n, line) for p in shared for n, line in _used_on_both_sides(repo, p)]
-    if both:
-        tests = [
-            p
-            for p, m in code.tests.items()
-            if any(
-                "parity" in f.last
-                or "skew" in f.last
-                or "same_features" in f.last
-                or "consisten" in f.last
-                for f in m.functions
-            )
-        ]
-        strength, how = runner_strength(repo, tests) if tests else (W, "")
-        path, name, line = both[0]
-        tail = f"; a test on equality: {how}" if tests and strength == E else ""
-        return present(
-            repo,
-            E if tail else W,
-            f"Training and scoring both call `{name}`{tail}.",
-            [(path, line), *[(p, ln) for p, _, ln in both[1:]]],
-        )
+    return [p for p in sorted(training & scoring) if p in code.feature_code]
+
+
+def _one_function(repo: Repository) -> Verdict | None:
+    both = [(p, n, line) for p in _shared_modules(repo) for n, line in _used_on_both_sides(repo, p)]
+    if not both:
+        return None
+    places = [(p, line) for p, _, line in both]
+    name = both[0][1]
+    tests = [
+        p
+        for p, m in repo.code.tests.items()
+        if any(w in f.last for f in m.functions for w in _EQUALITY)
+    ]
+    if tests:
+        strength, how = runner_strength(repo, tests)
+        if strength == E:
+            detail = f"Training and scoring both call `{name}`; a test on equality: {how}."
+            return present(repo, E, detail, places)
+    return present(repo, W, f"Training and scoring both call `{name}`.", places)
+
+
+def _stored_with_model(repo: Repository) -> Verdict | None:
+    code = repo.code
     pipes = [
         h
         for h in code.calls(*_PIPES)
@@ -135,43 +151,33 @@ def _parity(repo: Repository) -> Verdict:
             for c in code.modules[p].calls
         )
     ]
-    if pipes:
-        return present(
-            repo,
-            W,
-            "Preprocessing is stored inside the model, so serving runs the same.",
-            spots(pipes),
-        )
-    if shared:
-        return present(
-            repo,
-            C,
-            "Training and scoring import the same feature module, but no function is called by both.",
-            [(p, code.feature_code[p]) for p in shared],
-        )
+    if not pipes:
+        return None
+    detail = "Preprocessing is stored inside the model, so serving runs the same."
+    return present(repo, W, detail, spots(pipes))
+
+
+def _one_module(repo: Repository) -> Verdict | None:
+    shared = _shared_modules(repo)
+    if not shared:
+        return None
+    detail = (
+        "Training and scoring import the same feature module, but no function is called by both."
+    )
+    return present(repo, C, detail, [(p, repo.code.feature_code[p]) for p in shared])
+
+
+def _own_preparation(repo: Repository) -> Verdict | None:
     own = [
         (p, c.line)
-        for p in sorted(scoring)
-        for c in code.modules[p].calls
-        if c.last
-        in (
-            "get_dummies",
-            "fillna",
-            "map",
-            "apply",
-            "fit_transform",
-            "transform",
-            "astype",
-            "merge",
-            "replace",
-            "drop",
-        )
+        for p in sorted({*repo.code.serving, *repo.code.batch})
+        for c in repo.code.modules[p].calls
+        if c.last in _PREPARES
     ]
-    if own:
-        return absent(
-            repo, "Scoring code prepares its inputs by itself, not with the code of training.", own
-        )
-    return unknown("No preparation of inputs was recognised in scoring code.")
+    if not own:
+        return None
+    detail = "Scoring code prepares its inputs by itself, not with the code of training."
+    return absent(repo, detail, own)
 
 
 def _used_on_both_sides(repo: Repository, path: str) -> list[tuple[str, int]]:
@@ -199,7 +205,10 @@ def _used_on_both_sides(repo: Repository, path: str) -> list[tuple[str, int]]:
     "feature_store",
     practice="feature_catalogue",
     asks="Are features defined once and reused?",
-    searched="definitions and reads of Feast, Tecton, Hopsworks, SageMaker, Databricks and Vertex feature stores",
+    searched=(
+        "definitions and reads of Feast, Tecton, Hopsworks, SageMaker, "
+        "Databricks and Vertex feature stores"
+    ),
 )
 def _feature_store(repo: Repository) -> Verdict:
     code = repo.code

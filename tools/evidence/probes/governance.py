@@ -56,7 +56,10 @@ _EMPTY_OWNERS: Final = (
     "x",
 )
 _PLACEHOLDER: Final = re.compile(
-    r"\b(?:todo|tbd|lorem ipsum|fill in|more information needed)\b|<[a-z][^>\n]{2,60}>|\[(?:insert|your)[^\]\n]{0,60}\]",
+    (
+        r"\b(?:todo|tbd|lorem ipsum|fill in|more information needed)\b|"
+        r"<[a-z][^>\n]{2,60}>|\[(?:insert|your)[^\]\n]{0,60}\]"
+    ),
     re.IGNORECASE,
 )
 _MIN_PARTS: Final = 2
@@ -211,7 +214,10 @@ def _card_line(doc: Document) -> int:
     "approval",
     practice="release_approval",
     asks="Does a release need a recorded approval?",
-    searched="manual steps before production in CI, approval states of registries, protected environments as code",
+    searched=(
+        "manual steps before production in CI, approval states of registries, "
+        "protected environments as code"
+    ),
 )
 def _approval(repo: Repository) -> Verdict:
     found: list[tuple[str, int]] = []
@@ -287,7 +293,9 @@ def _approval(repo: Repository) -> Verdict:
     "data_notes",
     practice="data_definitions",
     asks="Are sources, meaning and permitted use of training data documented?",
-    searched="data dictionaries, data sheets, described columns of dbt, Feast and Great Expectations",
+    searched=(
+        "data dictionaries, data sheets, described columns of dbt, Feast and Great Expectations"
+    ),
 )
 def _data_notes(repo: Repository) -> Verdict:
     for doc in repo.documents:
@@ -309,7 +317,10 @@ def _data_notes(repo: Repository) -> Verdict:
             line
             for line, _, t in doc.headings
             if re.search(
-                r"data dictionary|data ?sheet|data card|dataset description|data description|about the data|data sources?$|^data$|^dataset$",
+                (
+                    r"data dictionary|data ?sheet|data card|dataset description|data "
+                    r"description|about the data|data sources?$|^data$|^dataset$"
+                ),
                 t,
             )
         ]
@@ -346,7 +357,10 @@ def _purpose(repo: Repository) -> Verdict:
     for doc in repo.documents:
         for line, _, title in doc.headings:
             if re.search(
-                r"intended use|purpose|use case|problem statement|business (?:problem|goal|objective)|out[- ]of[- ]scope|limitations?",
+                (
+                    r"intended use|purpose|use case|problem statement|business (?:problem|"
+                    r"goal|objective)|out[- ]of[- ]scope|limitations?"
+                ),
                 title,
             ):
                 body = [s for s in doc.sentences if s.headings and s.headings[-1] == title]

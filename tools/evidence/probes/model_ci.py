@@ -11,6 +11,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     not_applicable,
     present,
     probe,
@@ -19,8 +20,11 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
 
+_CHANGES: Final = frozenset(("push", "pull_request", "release", "workflow_run"))
+_MODEL_WORDS: Final = ("train", "model", "evaluat")
 _MODEL: Final = re.compile(
-    r"\bdvc repro|\bdvc exp run|\bkedro run|\bmlflow run|az ml job create|run-pipeline\b|start-pipeline-execution|\bpyflyte run|\bzenml pipeline"
+    r"\bdvc repro|\bdvc exp run|\bkedro run|\bmlflow run|az ml job create|"
+    r"run-pipeline\b|start-pipeline-execution|\bpyflyte run|\bzenml pipeline"
 )
 
 
@@ -76,59 +80,45 @@ def _tests_model(repo: Repository, path: str) -> bool:
 def _model_ci(repo: Repository) -> Verdict:
     if not repo.stages.ml:
         return not_applicable("No machine learning here.")
-    lines = model_lines(repo)
-    on_change = [
-        r
-        for r in lines
-        if r.job is not None
-        and r.job.automatic
-        and r.job.events & {"push", "pull_request", "release", "workflow_run"}
-    ]
-    hard = [r for r in on_change if r.hard]
-    if hard:
-        return present(
-            repo,
-            E,
-            f"CI trains or tests the model on each change ({hard[0].at}).",
-            [r.where for r in hard],
-        )
-    if on_change:
-        return present(
-            repo,
-            C,
-            "CI trains or tests the model, but its failure is ignored.",
-            [r.where for r in on_change],
-        )
-    if lines:
-        return present(
-            repo,
-            W,
-            "CI trains or tests the model, but not on a change: by schedule or by hand.",
-            [r.where for r in lines],
-        )
-    named = [
-        j
-        for j in repo.jobs
-        if any(
-            w in f"{j.name} {' '.join(s.name for s in j.steps)}".lower()
-            for w in ("train", "model", "evaluat")
-        )
-        and (j.idle or j.disabled)
-    ]
-    if named:
-        why = "is switched off" if named[0].disabled else "only prints text"
-        return present(
-            repo,
-            C,
-            f"Job {named[0].name} names the model, but {why}.",
-            [(j.path, j.line) for j in named],
-        )
+    verdict = first_of(repo, _model_in_ci, _named_only)
+    if verdict is not None:
+        return verdict
     if repo.jobs:
-        return absent(
-            repo,
-            "CI is here, and it neither trains nor tests a model.",
-            [(repo.jobs[0].path, repo.jobs[0].line)],
-        )
+        detail = "CI is here, and it neither trains nor tests a model."
+        return absent(repo, detail, [(repo.jobs[0].path, repo.jobs[0].line)])
     if repo.stages.training is not None:
         return absent(repo, "Training is here, and there is no CI.", [repo.stages.training])
     return unknown("No training and no CI are here.")
+
+
+def _model_in_ci(repo: Repository) -> Verdict | None:
+    lines = model_lines(repo)
+    on_change = [
+        r for r in lines if r.job is not None and r.job.automatic and r.job.events & _CHANGES
+    ]
+    hard = [r for r in on_change if r.hard]
+    if hard:
+        detail = f"CI trains or tests the model on each change ({hard[0].at})."
+        return present(repo, E, detail, [r.where for r in hard])
+    if on_change:
+        detail = "CI trains or tests the model, but its failure is ignored."
+        return present(repo, C, detail, [r.where for r in on_change])
+    if lines:
+        detail = "CI trains or tests the model, but not on a change: by schedule or by hand."
+        return present(repo, W, detail, [r.where for r in lines])
+    return None
+
+
+def _named_only(repo: Repository) -> Verdict | None:
+    """Jobs that name the model and do nothing."""
+    named = [
+        j
+        for j in repo.jobs
+        if (j.idle or j.disabled)
+        and any(w in f"{j.name} {' '.join(s.name for s in j.steps)}".lower() for w in _MODEL_WORDS)
+    ]
+    if not named:
+        return None
+    why = "is switched off" if named[0].disabled else "only prints text"
+    detail = f"Job {named[0].name} names the model, but {why}."
+    return present(repo, C, detail, [(j.path, j.line) for j in named])

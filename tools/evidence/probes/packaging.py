@@ -35,7 +35,10 @@ _FILES: Final = (
     "package",
     practice="model_packaged",
     asks="Do model and scoring code ship as one versioned artefact?",
-    searched="Dockerfiles that start a service or job, bentofile and the like, log_model calls, image builds in CI",
+    searched=(
+        "Dockerfiles that start a service or job, bentofile and the like, "
+        "log_model calls, image builds in CI"
+    ),
 )
 def _package(repo: Repository) -> Verdict:
     verdict = stronger(_image(repo), _logged(repo), _files(repo))

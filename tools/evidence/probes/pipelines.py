@@ -15,6 +15,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     W,
     absent,
     contrary,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -23,10 +24,12 @@ from mlops_advisor.tools.evidence.probes._base import (
     unknown,
 )
 from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.runs import Run
 
 _DRIFT: Final = ("drift", "degrad", "performance_drop", "psi", "monitor", "live_quality")
 _ASKED: Final = re.compile(
-    r"(?:need|should|ask|trigger|request|decide|check)\w{0,12}retrain|retrain\w{0,12}(?:need|trigger|request|require)"
+    r"(?:need|should|ask|trigger|request|decide|check)\w{0,12}retrain|"
+    r"retrain\w{0,12}(?:need|trigger|request|require)"
 )
 _START: Final = (
     "trigger_dag",
@@ -48,77 +51,71 @@ _START: Final = (
     "training_pipeline",
     practice="training_pipeline",
     asks="Does training run as an orchestrated pipeline of steps?",
-    searched="pipeline definitions of Airflow, Kubeflow, Prefect, Dagster, Metaflow, Flyte, ZenML, Kedro, DVC, Argo, SageMaker, Vertex, Azure ML, TFX, Luigi, Databricks",
+    searched=(
+        "pipeline definitions of Airflow, Kubeflow, Prefect, Dagster, Metaflow, "
+        "Flyte, ZenML, Kedro, DVC, Argo, SageMaker, Vertex, Azure ML, TFX, "
+        "Luigi, Databricks"
+    ),
 )
 def _training_pipeline(repo: Repository) -> Verdict:
-    flows = [f for f in repo.flows.all if f.trains and not repo.is_aside(f.path)]
-    if flows:
-        flow = flows[0]
-        places = [(f.path, f.line) for f in flows]
-        live = [t for t in repo.flows.triggers if not t.off]
-        if live:
-            return present(
-                repo,
-                E,
-                f"{flow.tool} runs the training steps, started by {live[0].what}.",
-                [*places, (live[0].path, live[0].line)],
-            )
-        run = next((r for f in flows if (r := repo.runs.automatic.get(f.path)) is not None), None)
-        if run is None and any(f.tool == "DVC" for f in flows):
-            run = next(
-                (
-                    r
-                    for r in repo.runs.ci
-                    if r.automatic
-                    and r.hard
-                    and r.counts
-                    and "dvc" in r.text
-                    and ("repro" in r.text or "exp run" in r.text)
-                ),
-                None,
-            )
-        if run is not None:
-            return present(
-                repo,
-                E,
-                f"{flow.tool} runs the training steps, started by {run.at}.",
-                [*places, run.where],
-            )
-        return present(
-            repo,
-            W,
-            f"{flow.tool} runs the training steps; nothing found starts it by itself.",
-            places,
-        )
-    if repo.flows.all:
-        places = [(f.path, f.line) for f in repo.flows.all]
-        return present(
-            repo, C, "A pipeline is defined, but no step of it was seen to train.", places
-        )
-    targets = [
-        r
-        for r in repo.runs.make
-        if any(p in repo.code.training_scripts for p in repo.runs.modules(r))
-    ]
-    if targets:
-        return present(
-            repo,
-            C,
-            "Training runs from make: steps in order, without retries or recorded state.",
-            [(targets[0].path, targets[0].line)],
-        )
+    verdict = first_of(repo, _training_flow, _other_flow, _make_chain)
+    if verdict is not None:
+        return verdict
     if repo.stages.training is not None:
-        return absent(
-            repo, "Training is here, and no orchestrated pipeline runs it.", [repo.stages.training]
-        )
+        detail = "Training is here, and no orchestrated pipeline runs it."
+        return absent(repo, detail, [repo.stages.training])
     return not_applicable("Nothing here trains a model.")
+
+
+def _training_flow(repo: Repository) -> Verdict | None:
+    flows = [f for f in repo.flows.all if f.trains and not repo.is_aside(f.path)]
+    if not flows:
+        return None
+    tool = flows[0].tool
+    places = [(f.path, f.line) for f in flows]
+    live = [t for t in repo.flows.triggers if not t.off]
+    if live:
+        detail = f"{tool} runs the training steps, started by {live[0].what}."
+        return present(repo, E, detail, [*places[:4], (live[0].path, live[0].line)])
+    starts = [r for f in flows if (r := repo.runs.automatic.get(f.path)) is not None]
+    if any(f.tool == "DVC" for f in flows):
+        starts += [r for r in repo.runs.ci if r.automatic and r.hard and r.counts and reproduces(r)]
+    if starts:
+        detail = f"{tool} runs the training steps, started by {starts[0].at}."
+        return present(repo, E, detail, [*places[:4], starts[0].where])
+    detail = f"{tool} runs the training steps; nothing found starts it by itself."
+    return present(repo, W, detail, places)
+
+
+def reproduces(run: Run) -> bool:
+    """Tell whether a command runs the stages of DVC."""
+    return "dvc" in run.text and ("repro" in run.text or "exp run" in run.text)
+
+
+def _other_flow(repo: Repository) -> Verdict | None:
+    if not repo.flows.all:
+        return None
+    places = [(f.path, f.line) for f in repo.flows.all]
+    return present(repo, C, "A pipeline is defined, but no step of it was seen to train.", places)
+
+
+def _make_chain(repo: Repository) -> Verdict | None:
+    scripts = repo.code.training_scripts
+    targets = [r for r in repo.runs.make if any(p in scripts for p in repo.runs.modules(r))]
+    if not targets:
+        return None
+    detail = "Training runs from make: steps in order, without retries or recorded state."
+    return present(repo, C, detail, [targets[0].where])
 
 
 @probe(
     "training_trigger",
     practice="training_triggered",
     asks="Does training start by schedule or on new data, without a person?",
-    searched="schedules, sensors and events of orchestrators, cron objects, CI schedules, cloud schedulers",
+    searched=(
+        "schedules, sensors and events of orchestrators, cron objects, CI "
+        "schedules, cloud schedulers"
+    ),
 )
 def _training_trigger(repo: Repository) -> Verdict:
     triggers = repo.flows.triggers
@@ -148,7 +145,9 @@ def _training_trigger(repo: Repository) -> Verdict:
     "retraining_on_signal",
     practice="continuous_training",
     asks="Does drift or a fall in live performance start retraining?",
-    searched="code that starts training in the same function or module that judges drift or live quality",
+    searched=(
+        "code that starts training in the same function or module that judges drift or live quality"
+    ),
 )
 def _retraining_on_signal(repo: Repository) -> Verdict:
     found = [

@@ -25,8 +25,10 @@ from mlops_advisor.tools.evidence.probes._scoring import needs_scoring, scoring_
 from mlops_advisor.tools.evidence.repository import Repository
 
 _STORES: Final = frozenset(
-    "insert_rows_json insert_one insert_many put_record put_records put_record_batch send produce publish log_predictions log_prediction"
-    " save_prediction store_prediction write_prediction log_inference record_prediction log_request execute add"
+    "insert_rows_json insert_one insert_many put_record put_records "
+    "put_record_batch send produce publish log_predictions log_prediction"
+    " save_prediction store_prediction write_prediction log_inference "
+    "record_prediction log_request execute add"
     " log insert put_item xadd write_point append_row monitor log_batch log_row".split()
 )
 _STORE_WORDS: Final = ("predict", "inference", "request_log", "log_request")
@@ -56,7 +58,10 @@ _RAW: Final = ("get_json", "json", "get_data")
     "input_checks",
     practice="serving_input_validation",
     asks="Are inputs at prediction time checked against a schema?",
-    searched="types of endpoint parameters (pydantic and the like), schema checks in scoring code, raw JSON in endpoints",
+    searched=(
+        "types of endpoint parameters (pydantic and the like), schema checks in "
+        "scoring code, raw JSON in endpoints"
+    ),
 )
 def _input_checks(repo: Repository) -> Verdict:
     typed: list[Spot] = []
@@ -177,7 +182,10 @@ def _checks(module: PythonModule, function: Function) -> bool:
     "prediction_store",
     practice="prediction_logging",
     asks="Are inputs and outputs of predictions kept for later analysis?",
-    searched="writes of predictions in scoring code, data capture of SageMaker, KServe, Seldon, Azure ML, whylogs and Evidently collectors",
+    searched=(
+        "writes of predictions in scoring code, data capture of SageMaker, "
+        "KServe, Seldon, Azure ML, whylogs and Evidently collectors"
+    ),
 )
 def _prediction_store(repo: Repository) -> Verdict:
     platform = _captured(repo)

@@ -42,7 +42,8 @@ _CALLS: Final = (
 _ADDRESS: Final = re.compile(r"models:/[^/@\"']{1,120}[/@]([^/\"']{0,60})")
 _UNNAMED: Final = ("latest", "None", "")
 _CONFIG: Final = re.compile(
-    r"models:/[\w.-]{1,120}(?:/[\w.-]{1,40}|@[\w-]{1,60})|ModelPackageArn|ModelPackageName|azureml:[\w.-]{1,80}:\d|gto (?:show|download)"
+    r"models:/[\w.-]{1,120}(?:/[\w.-]{1,40}|@[\w-]{1,60})|ModelPackageArn|"
+    r"ModelPackageName|azureml:[\w.-]{1,80}:\d|gto (?:show|download)"
 )
 _STORES: Final = (
     "hvac.",
@@ -106,7 +107,10 @@ _FAKE: Final = (
     "registry_use",
     practice="deploy_from_registry",
     asks="Does production load a named version from the registry?",
-    searched="registry addresses and calls in scoring code and manifests, and stored files that scoring code loads",
+    searched=(
+        "registry addresses and calls in scoring code and manifests, and stored "
+        "files that scoring code loads"
+    ),
 )
 def _registry_use(repo: Repository) -> Verdict:
     if repo.stages.scoring is None:
@@ -172,7 +176,9 @@ def _released(repo: Repository) -> frozenset[str]:
     "secrets",
     practice="secrets_managed",
     asks="Do credentials come from a secret store and not from code?",
-    searched="secret stores in code, CI, manifests and Terraform; literals that look like credentials",
+    searched=(
+        "secret stores in code, CI, manifests and Terraform; literals that look like credentials"
+    ),
 )
 def _secrets(repo: Repository) -> Verdict:
     literal = _literals(repo)

@@ -28,9 +28,14 @@ from mlops_advisor.tools.evidence.probes._deploy import (
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _ALL: Final = 100
-_WHERE: Final = "KServe, Seldon, Argo Rollouts, Flagger, Istio, Knative, SageMaker, Vertex and Azure ML traffic settings, and calls that shift traffic"
+_WHERE: Final = (
+    "KServe, Seldon, Argo Rollouts, Flagger, Istio, Knative, SageMaker, "
+    "Vertex and Azure ML traffic settings, and calls that shift traffic"
+)
 _UNDO: Final = re.compile(
-    r"kubectl (?:\S{1,60} ){0,4}rollout undo|helm (?:\S{1,60} ){0,3}rollback|argo rollouts (?:abort|undo)|--atomic\b|--rollback-on-failure|rollback[\w-]{0,40}\.(?:sh|py)|make (?:\S{1,40} )?rollback"
+    r"kubectl (?:\S{1,60} ){0,4}rollout undo|helm (?:\S{1,60} ){0,3}rollback|"
+    r"argo rollouts (?:abort|undo)|--atomic\b|--rollback-on-failure|"
+    r"rollback[\w-]{0,40}\.(?:sh|py)|make (?:\S{1,40} )?rollback"
 )
 _SPLIT_CALLS: Final = (
     "*.update_endpoint_weights_and_capacities",
@@ -337,7 +342,10 @@ def _missing_templates(repo: Repository) -> str:
     "progressive",
     practice="progressive_delivery",
     asks="Is traffic raised in steps by automated analysis, without a person?",
-    searched="steps of rollouts with analysis and without open-ended pauses, Flagger step weights, linear shifts",
+    searched=(
+        "steps of rollouts with analysis and without open-ended pauses, Flagger "
+        "step weights, linear shifts"
+    ),
 )
 def _progressive(repo: Repository) -> Verdict:
     found = [s for s in splits(repo) if s.real and s.judged and s.steps > 1]
@@ -359,7 +367,10 @@ def _progressive(repo: Repository) -> Verdict:
     "auto_rollback",
     practice="automatic_rollback",
     asks="Is a release that harms a metric taken back by the system?",
-    searched="rollout analysis, alarms with automatic rollback, atomic upgrades, circuit breakers, undo on failure in CI",
+    searched=(
+        "rollout analysis, alarms with automatic rollback, atomic upgrades, "
+        "circuit breakers, undo on failure in CI"
+    ),
 )
 def _auto_rollback(repo: Repository) -> Verdict:
     judged = [s for s in splits(repo) if s.real and s.judged]
@@ -406,7 +417,9 @@ def _auto_rollback(repo: Repository) -> Verdict:
     "rollback_notes",
     practice="rollback_documented",
     asks="Is it written down how to go back to the previous model?",
-    searched="documents with a heading or instructions on rollback, rollback scripts and make targets",
+    searched=(
+        "documents with a heading or instructions on rollback, rollback scripts and make targets"
+    ),
 )
 def _rollback_notes(repo: Repository) -> Verdict:
     runs = repo.runs.matching(_UNDO)
@@ -426,7 +439,10 @@ def _rollback_notes(repo: Repository) -> Verdict:
     for doc in repo.documents:
         for line, level, title in doc.headings:
             if re.search(
-                r"\broll(?:ing)?[ -]?back|\brevert|\bundo|\bgo(?:ing)? back|(?:previous|earlier) (?:version|model|release)",
+                (
+                    r"\broll(?:ing)?[ -]?back|\brevert|\bundo|\bgo(?:ing)? back|(?:previous|"
+                    r"earlier) (?:version|model|release)"
+                ),
                 title,
             ):
                 after = [h[0] for h in doc.headings if h[0] > line and h[1] <= level]

@@ -88,7 +88,10 @@ _ALARMS: Final = (
     "pagerduty_service",
 )
 _ALARM_ACTIONS: Final = re.compile(
-    r"(?:alarm_actions|notification_channels|action_group_id|contact_point|escalation_policy)[^\n=]{0,40}=?\s{0,4}(?:\[\s{0,4}[^\]\s]|[a-z\"$])|notification_settings|action\s{0,4}\{|message\s{0,4}=\s{0,4}\"[^\"\n]{0,300}@"
+    r"(?:alarm_actions|notification_channels|action_group_id|contact_point|"
+    r"escalation_policy)[^\n=]{0,40}=?\s{0,4}(?:\[\s{0,4}[^\]\s]|[a-z\"$])|"
+    r"notification_settings|action\s{0,4}\{|"
+    r"message\s{0,4}=\s{0,4}\"[^\"\n]{0,300}@"
 )
 _RECEIVER_KINDS: Final = (
     "email_configs",
@@ -106,7 +109,8 @@ _RECEIVER_KINDS: Final = (
     "webhookConfigs",
 )
 _HEALTH: Final = re.compile(
-    r"^/?(?:health|healthz|healthcheck|health_check|ping|ready|readyz|readiness|live|livez|liveness|status)/?$"
+    r"^/?(?:health|healthz|healthcheck|health_check|ping|ready|readyz|"
+    r"readiness|live|livez|liveness|status)/?$"
 )
 
 
@@ -120,7 +124,10 @@ def _no_service(repo: Repository, detail: str) -> Verdict:
     "autoscaling",
     practice="serving_scales",
     asks="Does serving scale with load by itself?",
-    searched="HPA, KEDA, KServe and Knative replica bounds, SageMaker and cloud autoscaling, Ray Serve autoscaling",
+    searched=(
+        "HPA, KEDA, KServe and Knative replica bounds, SageMaker and cloud "
+        "autoscaling, Ray Serve autoscaling"
+    ),
 )
 def _autoscaling(repo: Repository) -> Verdict:
     found: list[tuple[str, int]] = []
@@ -427,7 +434,10 @@ def _dashboards(repo: Repository) -> list[tuple[str, int]]:
     "alerts",
     practice="alerting",
     asks="Do alerts reach somebody?",
-    searched="Prometheus rules, Alertmanager routes and receivers, cloud alarms and their actions, Grafana alerts",
+    searched=(
+        "Prometheus rules, Alertmanager routes and receivers, cloud alarms and "
+        "their actions, Grafana alerts"
+    ),
 )
 def _alerts(repo: Repository) -> Verdict:
     rules = _rules(repo)
@@ -446,7 +456,10 @@ def _alerts(repo: Repository) -> Verdict:
             return present(
                 repo,
                 C,
-                "Alert rules and receivers exist, but Prometheus loads a rule file that is not here.",
+                (
+                    "Alert rules and receivers exist, but Prometheus loads a rule file that "
+                    "is not here."
+                ),
                 [*rules[:3], *missing[:1]],
             )
         return present(

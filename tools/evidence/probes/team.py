@@ -20,7 +20,9 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.repository import Repository
 
 _LINT: Final = re.compile(
-    r"(?:^|[\s/;&|])(?:ruff|flake8|pylint|black|isort|mypy|pyright|pyflakes|pycodestyle|yapf|autopep8|bandit|pre-commit run|super-linter|sqlfluff|nbqa|ty check|pytype|prospector|wemake)\b"
+    r"(?:^|[\s/;&|])(?:ruff|flake8|pylint|black|isort|mypy|pyright|pyflakes|"
+    r"pycodestyle|yapf|autopep8|bandit|pre-commit run|super-linter|sqlfluff|"
+    r"nbqa|ty check|pytype|prospector|wemake)\b"
 )
 _LINT_ACTIONS: Final = (
     "pre-commit/action",
@@ -116,7 +118,10 @@ def _review(repo: Repository) -> Verdict:
         return present(
             repo,
             C,
-            "Reviewers or a template for changes are set; whether review is enforced is not in the files.",
+            (
+                "Reviewers or a template for changes are set; whether review is enforced "
+                "is not in the files."
+            ),
             owners + templates,
         )
     return unknown("Whether changes are reviewed is not in the files.")
@@ -335,7 +340,9 @@ def _templates(repo: Repository) -> Verdict:
     "objectives",
     practice="service_level_objectives",
     asks="Do services have objectives that are measured?",
-    searched="OpenSLO, Sloth, Pyrra and cloud objectives, burn-rate alerts, documents with objectives",
+    searched=(
+        "OpenSLO, Sloth, Pyrra and cloud objectives, burn-rate alerts, documents with objectives"
+    ),
 )
 def _objectives(repo: Repository) -> Verdict:
     code = [

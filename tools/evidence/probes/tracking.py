@@ -91,7 +91,10 @@ _REGISTER: Final = (
     "run_tracking",
     practice="experiment_tracking",
     asks="Are parameters, metrics and artefacts of each run recorded in a tracker?",
-    searched="calls of MLflow, W&B, Neptune, Comet, ClearML, DVCLive, Aim and cloud trackers in Python and notebooks",
+    searched=(
+        "calls of MLflow, W&B, Neptune, Comet, ClearML, DVCLive, Aim and cloud "
+        "trackers in Python and notebooks"
+    ),
 )
 def _run_tracking(repo: Repository) -> Verdict:
     hits = [h for h in repo.code.calls(*_TRACK) if not h.call.name.startswith("mlflow.log_model")]
@@ -113,7 +116,10 @@ def _run_tracking(repo: Repository) -> Verdict:
     "model_registry",
     practice="model_registry",
     asks="Are models registered with versions in one registry?",
-    searched="registering calls of MLflow, W&B, SageMaker, Vertex, Azure ML, BentoML, ClearML; dvc.yaml artifacts",
+    searched=(
+        "registering calls of MLflow, W&B, SageMaker, Vertex, Azure ML, BentoML, "
+        "ClearML; dvc.yaml artifacts"
+    ),
 )
 def _model_registry(repo: Repository) -> Verdict:
     hits = repo.code.calls(*_REGISTER)

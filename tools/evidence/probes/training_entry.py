@@ -22,7 +22,13 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.repository import Repository
 
 _PARAMETERS: Final = frozenset(
-    "argparse.ArgumentParser click.command click.option typer.Typer typer.run fire.Fire hydra.main hydra.initialize dvc.api.params_show tyro.cli absl.app.run simple_parsing.parse draccus.wrap jsonargparse.CLI omegaconf.OmegaConf.load yaml.safe_load yaml.load tomllib.load".split()
+    (
+        "argparse.ArgumentParser click.command click.option typer.Typer "
+        "typer.run fire.Fire hydra.main hydra.initialize dvc.api.params_show "
+        "tyro.cli absl.app.run simple_parsing.parse draccus.wrap "
+        "jsonargparse.CLI omegaconf.OmegaConf.load yaml.safe_load yaml.load "
+        "tomllib.load"
+    ).split()
 )
 _LOCKS: Final = (
     "poetry.lock",
@@ -35,10 +41,12 @@ _LOCKS: Final = (
     "renv.lock",
 )
 _INSTALL: Final = re.compile(
-    r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda-lock|pixi|conda|mamba|micromamba)\b[^\n]{0,200}\b(?:install|sync|create)\b"
+    r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda-lock|pixi|conda|mamba|micromamba)"
+    r"\b[^\n]{0,200}\b(?:install|sync|create)\b"
 )
 _STRICT: Final = re.compile(
-    r"--require-hashes|--locked|--frozen|--deploy\b|\bpip-sync\b|uv pip sync|pdm sync|conda-lock install|--no-lock-update"
+    r"--require-hashes|--locked|--frozen|--deploy\b|\bpip-sync\b|uv pip sync|"
+    r"pdm sync|conda-lock install|--no-lock-update"
 )
 _SEEDS: Final = (
     "random.seed",
@@ -123,7 +131,9 @@ def _notebooks(repo: Repository) -> Verdict:
     "pinned_environment",
     practice="environment_pinned",
     asks="Is the training environment locked?",
-    searched="lock files, requirement files, conda environments, and the commands that install from them",
+    searched=(
+        "lock files, requirement files, conda environments, and the commands that install from them"
+    ),
 )
 def _pinned_environment(repo: Repository) -> Verdict:
     locks = repo.named(*_LOCKS)
@@ -220,7 +230,9 @@ def _pinned_environment(repo: Repository) -> Verdict:
     "seeds",
     practice="training_reproducible",
     asks="Is randomness in training fixed?",
-    searched="seed calls, random_state arguments and seed settings in training code and parameter files",
+    searched=(
+        "seed calls, random_state arguments and seed settings in training code and parameter files"
+    ),
 )
 def _seeds(repo: Repository) -> Verdict:
     code = repo.code

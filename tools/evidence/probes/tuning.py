@@ -18,7 +18,10 @@ from mlops_advisor.tools.evidence.repository import Repository
     "search",
     practice="hyperparameters_tuned",
     asks="Are hyperparameters searched automatically?",
-    searched="calls of Optuna, Hyperopt, Ray Tune, scikit-learn searches, Keras Tuner, Katib, W&B sweeps and cloud tuners",
+    searched=(
+        "calls of Optuna, Hyperopt, Ray Tune, scikit-learn searches, Keras "
+        "Tuner, Katib, W&B sweeps and cloud tuners"
+    ),
 )
 def _search(repo: Repository) -> Verdict:
     found = spots(

@@ -21,7 +21,9 @@ from mlops_advisor.tools.evidence.repository import Repository
 
 _SEARCHED: Final = "test files with assertions, what they import, and who runs them"
 _SMALL: Final = re.compile(
-    r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b|tests?/\S{0,80}|sample|\btiny|fixture"
+    r"--(?:smoke|sample|fast[-_]dev[-_]run|limit|dry[-_]run|quick|small|"
+    r"test[-_]mode|n[-_]rows|nrows|max[-_]steps|subset)\b|tests?/\S{0,80}|"
+    r"sample|\btiny|fixture"
 )
 _WHOLE: Final = ("integration", "e2e", "end_to_end", "endtoend", "pipeline", "smoke", "acceptance")
 
@@ -102,7 +104,10 @@ def _serving_code_tests(repo: Repository) -> Verdict:
     "serving_tests",
     practice="serving_tested",
     asks="Is the serving interface tested before release?",
-    searched="tests with a test client or requests to the service, load tests, contract tests, and who runs them",
+    searched=(
+        "tests with a test client or requests to the service, load tests, "
+        "contract tests, and who runs them"
+    ),
 )
 def _serving_tests(repo: Repository) -> Verdict:
     if repo.stages.serving is None:
@@ -143,7 +148,10 @@ def _serving_tests(repo: Repository) -> Verdict:
     "pipeline_tests",
     practice="pipeline_integration_test",
     asks="Does the whole pipeline run on small data before a merge or release?",
-    searched="tests of whole pipelines, and CI commands that run training on small data or reproduce the pipeline",
+    searched=(
+        "tests of whole pipelines, and CI commands that run training on small "
+        "data or reproduce the pipeline"
+    ),
 )
 def _pipeline_tests(repo: Repository) -> Verdict:
     code = repo.code
