@@ -139,7 +139,14 @@ def derive(known: Knowledge, answers: Mapping[str, str]) -> dict[str, float]:
         ]
         most = rubric.carry.most
         points_of = list(rubric.prior)
-        for at, push in own + [(level, max(-most, min(most, p))) for level, p in lent]:
+        lacking = [
+            p.level
+            for p in known.practices.values()
+            if known.dimension_of[p.id] == name and p.weight > 1 and answers[p.id] == "no"
+        ]
+        # Nor from the level on whose key practice is absent.
+        tops = {level: most if level < min(lacking, default=5) else 0 for level, _ in lent}
+        for at, push in own + [(level, max(-most, min(tops[level], p))) for level, p in lent]:
             for level in range(5):
                 if (level >= at) == (push > 0):
                     points_of[level] += abs(push)

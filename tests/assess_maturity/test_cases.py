@@ -31,7 +31,7 @@ def test_an_empty_call_begins_an_interview() -> None:
     result = assess()
     assert len(result.questions) == 12
     assert result.coverage == 0
-    by_dimension = [q.dimension for q in result.questions]
+    by_dimension: list[str] = [q.dimension for q in result.questions]
     assert all(by_dimension.count(d) == 2 for d in KNOWLEDGE.dimensions)
     assert any("nothing is known" in w for w in result.warnings)
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 import math
 import random
 
-from hypothesis import given
-from hypothesis import strategies as st
-
 from assessing import (
     IDS,
     KNOWLEDGE,
@@ -18,6 +15,8 @@ from assessing import (
     responses,
     scores,
 )
+from hypothesis import given
+from hypothesis import strategies as st
 
 WEIGHTS = KNOWLEDGE.rubric.points
 

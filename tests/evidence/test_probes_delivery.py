@@ -248,10 +248,8 @@ CASES = [
             **BASE,
             "Dockerfile": "FROM python\nCOPY . .\nCMD uvicorn app:app\n",
             **workflow(
-
-                    "  b:\n    steps:\n      - uses: docker/build-push-action@v6\n        "
-                    "with:\n          push: true\n"
-
+                "  b:\n    steps:\n      - uses: docker/build-push-action@v6\n        "
+                "with:\n          push: true\n"
             ),
         },
         "present",
@@ -421,10 +419,8 @@ CASES = [
         {
             **BASE,
             **workflow(
-
-                    "  d:\n    steps:\n      - run: ./x\n        env:\n          T: ${{ "
-                    "secrets.DEPLOY_TOKEN }}\n"
-
+                "  d:\n    steps:\n      - run: ./x\n        env:\n          T: ${{ "
+                "secrets.DEPLOY_TOKEN }}\n"
             ),
         },
         "present",

@@ -37,6 +37,6 @@ def responses(state: dict[str, str]) -> list[dict[str, str]]:
 
 def scores(result: AssessMaturityResult) -> dict[str, float]:
     """Return the score of every dimension and overall."""
-    found = {d.id: d.score for d in result.dimensions}
+    found: dict[str, float] = {d.id: d.score for d in result.dimensions}
     found["overall"] = float(result.maturity_score.current or 0)
     return found

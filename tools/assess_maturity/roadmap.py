@@ -48,6 +48,7 @@ class _Simulation:
         self._nets = {d: list(s.net) for d, s in case.standings.items()}
         self._total = list(total_of(self._nets.values()))
         self._caps = {d: s.cap for d, s in case.standings.items()}
+        self._lacking = {d: dict(s.lacking) for d, s in case.standings.items()}
         self._scores = {d: s.score for d, s in case.standings.items()}
 
     @property
@@ -63,6 +64,7 @@ class _Simulation:
             known, met = self._known.get(practice), rubric.step(practice, _DONE)
             won = _for(met) - (_for(rubric.step(practice, known)) if known is not None else 0)
             dimension, level = rubric.dimension_of[practice], rubric.practices[practice].level
+            self._lacking[dimension].pop(practice, None)
             base = self._base[dimension]
             for higher in range(level, LEVELS):
                 base[higher] += won
@@ -76,7 +78,8 @@ class _Simulation:
 
     def _score(self, dimension: str) -> float:
         a, b, c, d, e = self._base[dimension]
-        one, two, three, _ = self._rubric.carry(self._total, self._nets[dimension])
+        barrier = min(self._lacking[dimension].values(), default=LEVELS)
+        one, two, three, _ = self._rubric.carry(self._total, self._nets[dimension], barrier)
         two += one
         three += two
         cap = self._caps[dimension]

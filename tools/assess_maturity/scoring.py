@@ -62,6 +62,7 @@ class Standing:
     base: Points  # prior, own practices and release frequency
     net: Net  # own practices alone
     carry: Net  # lent by the other dimensions
+    lacking: Mapping[str, int]  # key practices that are absent, with their level
     points: Points
     odds: tuple[float, ...]
     reached: tuple[float, ...]
@@ -135,6 +136,14 @@ class Rubric:
         most = max(self.prior) + sum(sum(map(abs, f.points)) for f in self.frequencies)
         most += 4 * LEVELS * rubric.carry.most
         most += 2 * max(self._points.values()) * len(self.practices)
+        self._keys = {
+            d: tuple(
+                (name, self.practices[name].level)
+                for name in own
+                if self.practices[name].weight > 1
+            )
+            for d, own in self.by_dimension.items()
+        }
         # Per dimension and kind (level, weight): the practices, for quick looks by kind.
         self.kinds: dict[str, dict[tuple[int, int], list[str]]] = {}
         for d, own in self.by_dimension.items():
@@ -217,10 +226,11 @@ class Rubric:
         total = total_of(nets.values())
         found: Standings = {}
         for dimension, tally in tallies.items():
+            lacking = self._lacking_keys(dimension, known, excluded, open_counts=open_counts)
             own_frequency = frequency if dimension == "deployment" else None
             cap = self._cap(dimension, known, excluded, open_counts=open_counts)
             base = tally.points(self.prior, own_frequency)
-            carry = self.carry(total, nets[dimension])
+            carry = self.carry(total, nets[dimension], min(lacking.values(), default=LEVELS))
             points = carried(base, carry)
             odds = self.odds(points, cap.below if cap else LEVELS)
             reached = _reached(odds)
@@ -229,6 +239,7 @@ class Rubric:
                 base=base,
                 net=nets[dimension],
                 carry=carry,
+                lacking=lacking,
                 points=points,
                 odds=odds,
                 reached=reached,
@@ -240,17 +251,40 @@ class Rubric:
             )
         return found
 
-    def carry(self, total: Sequence[int], own: Sequence[int]) -> Net:
+    def carry(self, total: Sequence[int], own: Sequence[int], barrier: int) -> Net:
         """Return the points that the other dimensions lend, per level, within bounds.
 
         Practices go together: a team strong in five dimensions is seldom at zero in the sixth.
-        Level 4 has to be shown and is never lent.  Truncating towards zero and clamping keep the
-        order, so nothing raised can lower a score.
+        Level 4 has to be shown and is never lent; nor is a level from `barrier` on, whose key
+        practice is absent.  Truncating towards zero and clamping keep the order, so nothing
+        raised can lower a score.
         """
         most, divisor = self._carry.most, self._carry.divisor
         lent = [int((t - o) / divisor) for t, o in zip(total, own, strict=True)]
-        a, b, c, _ = [max(-most, min(n, most)) for n in lent]
+        a, b, c, _ = [
+            max(-most, min(n, most if level < barrier else 0)) for level, n in enumerate(lent, 1)
+        ]
         return (a, b, c, 0)
+
+    def _lacking_keys(
+        self,
+        dimension: str,
+        known: Mapping[str, Known],
+        excluded: frozenset[str],
+        *,
+        open_counts: bool,
+    ) -> dict[str, int]:
+        """Return the key practices that are absent, or may be if `open_counts`, by level."""
+        found: dict[str, int] = {}
+        for practice, level in self._keys[dimension]:
+            fact = known.get(practice)
+            if fact is None or not fact.settled:
+                absent = open_counts or (fact is not None and fact.answer == "no")
+            else:
+                absent = fact.answer == "no"
+            if absent and practice not in excluded:
+                found[practice] = level
+        return found
 
     def _cap(
         self,

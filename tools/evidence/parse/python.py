@@ -42,6 +42,7 @@ _DEEP_MARKS: Final = (
 )
 _MAX_ELIF: Final = 600
 _MAX_CHAIN: Final = 24
+_MAX_MADE: Final = 3  # variables followed from one to the next
 # catch_warnings swaps process-wide state, so only one thread may be inside it.
 _WARNINGS: Final = threading.Lock()
 
@@ -243,7 +244,15 @@ class _Walker:
             names, _ = _names_in(node)
             if names:
                 self._module.branches.append(
-                    Check("compare", node.lineno, names, True, False, scope.name, scope.swallowed)
+                    Check(
+                        "compare",
+                        node.lineno,
+                        names,
+                        compares=True,
+                        constant=False,
+                        scope=scope.name,
+                        swallowed=scope.swallowed,
+                    )
                 )
 
     def _check(self, kind: str, node: ast.stmt, test: ast.expr, scope: _Scope) -> None:
@@ -289,8 +298,12 @@ class _Walker:
             if prefix in self._aliases:
                 result = self._aliases[prefix] + rest
                 break
+            bare = prefix.removesuffix("()")
+            if bare != prefix and bare in self._aliases:
+                result = f"{self._aliases[bare]}(){rest}"
+                break
             made = self._made.get(prefix)
-            if made and rest and depth < 3:
+            if made and rest and depth < _MAX_MADE:
                 result = self._resolved(made, cache, depth + 1) + "()" + rest
                 break
             head, dot, tail = prefix.rpartition(".")

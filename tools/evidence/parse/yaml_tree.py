@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import yaml
 
 from mlops_advisor.tools.evidence.parse.tree import Node
 
+_Event: TypeAlias = Any  # the stubs know no attributes of events
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _MAX_EVENTS: Final = 200_000
 _MAX_ALIASES: Final = 2_000
 _MAX_DEPTH: Final = 200
 # libyaml recurses nowhere, but each level of `[` costs it; nobody nests brackets this deep.
 _DEEP: Final = re.compile(r"(?:[\[{]\s{0,8}){100}")
+PLACEHOLDER: Final = "tpl"  # stands where a template would put a value
 _PLACEHOLDER: Final = re.compile(r"\{\{[^{}\n]{0,400}\}\}|\{%[^%\n]{0,400}%\}")
 
 
@@ -54,7 +56,7 @@ def _blank_placeholders(text: str) -> str:
         if bare.startswith(("{{", "{%")) and bare.endswith(("}}", "%}")):
             lines.append("")
         else:
-            lines.append(_PLACEHOLDER.sub("x", line) if "{" in line else line)
+            lines.append(_PLACEHOLDER.sub(PLACEHOLDER, line) if "{" in line else line)
     return "\n".join(lines)
 
 
@@ -98,7 +100,7 @@ class _Builder:
             yaml.DocumentEndEvent: self._end_document,
         }
 
-    def take(self, event: Any) -> None:  # noqa: ANN401
+    def take(self, event: _Event) -> None:
         self._events += 1
         if self._events > _MAX_EVENTS:
             raise _TooMuchError("too many entries")
@@ -106,40 +108,40 @@ class _Builder:
         if step is not None:
             step(event)
 
-    def _scalar(self, event: Any) -> None:
+    def _scalar(self, event: _Event) -> None:
         node = Node(event.start_mark.line + 1, event.value)
         node.quoted = event.style in ("'", '"')
         node.block = event.style in ("|", ">")
         self._named(event, node)
         self._put(node)
 
-    def _start_map(self, event: Any) -> None:
+    def _start_map(self, event: _Event) -> None:
         node = Node(event.start_mark.line + 1)
         node.map = {}
         self._open(event, node)
 
-    def _start_list(self, event: Any) -> None:
+    def _start_list(self, event: _Event) -> None:
         node = Node(event.start_mark.line + 1)
         node.items = []
         self._open(event, node)
 
-    def _open(self, event: Any, node: Node) -> None:
+    def _open(self, event: _Event, node: Node) -> None:
         self._named(event, node)
         if len(self._stack) >= _MAX_DEPTH:
             raise _TooMuchError("nested too deeply")
         self._stack.append(node)
         self._keys.append(None)
 
-    def _named(self, event: Any, node: Node) -> None:
+    def _named(self, event: _Event, node: Node) -> None:
         if event.anchor:
             self._anchors[event.anchor] = node
 
-    def _end(self, _event: Any) -> None:
+    def _end(self, _event: _Event) -> None:
         node = self._stack.pop()
         self._keys.pop()
         self._put(node)
 
-    def _alias(self, event: Any) -> None:
+    def _alias(self, event: _Event) -> None:
         self._aliases += 1
         if self._aliases > _MAX_ALIASES:
             raise _TooMuchError("too many aliases")
@@ -169,7 +171,7 @@ class _Builder:
                 node.key_line = line
             parent.map[name] = node
 
-    def _end_document(self, _event: Any) -> None:
+    def _end_document(self, _event: _Event) -> None:
         self._stack.clear()
         self._keys.clear()
         self._anchors.clear()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.shell import Instruction
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -21,6 +22,17 @@ from mlops_advisor.tools.evidence.probes._base import (
 from mlops_advisor.tools.evidence.probes._deploy import BUILD_IMAGE, PUSH_ACTIONS, PUSH_IMAGE
 from mlops_advisor.tools.evidence.repository import Repository
 
+_STARTS: Final = (
+    "uvicorn",
+    "gunicorn",
+    "predict",
+    "serve",
+    "score",
+    "infer",
+    "tritonserver",
+    "flask",
+)
+_MODELS: Final = ("model", ".pkl", ".joblib", ".onnx", ".pt")
 _FILES: Final = (
     "bentofile.yaml",
     "cog.yaml",
@@ -54,73 +66,62 @@ def _package(repo: Repository) -> Verdict:
 
 
 def _image(repo: Repository) -> Verdict | None:
-    found: list[tuple[str, int]] = []
-    scoring = repo.code.serving_code | frozenset(repo.code.batch)
-    for path, instructions in repo.dockerfiles.items():
-        for i in instructions:
-            if i.name in ("CMD", "ENTRYPOINT"):
-                started = repo.runs.started(i.text)
-                if started & scoring or any(
-                    w in i.text
-                    for w in (
-                        "uvicorn",
-                        "gunicorn",
-                        "predict",
-                        "serve",
-                        "score",
-                        "infer",
-                        "torchserve",
-                        "tritonserver",
-                        "flask",
-                    )
-                ):
-                    found.append((path, i.line))
-            elif (
-                i.name in ("COPY", "ADD")
-                and any(w in i.text.lower() for w in ("model", ".pkl", ".joblib", ".onnx", ".pt"))
-                and repo.stages.scoring is not None
-            ):
-                found.append((path, i.line))
+    found = [
+        (path, i.line)
+        for path, instructions in repo.dockerfiles.items()
+        for i in instructions
+        if _holds_model(repo, i)
+    ]
     if not found:
         return None
-    for job in repo.jobs:
-        for step in job.steps:
-            pushes = step.uses.lower().startswith(PUSH_ACTIONS) and (
-                step.inputs is None or step.inputs.text_at("push") != "false"
-            )
-            line = next(
-                (c for c in step.commands if not c.idle and PUSH_IMAGE.search(c.text)), None
-            )
-            if (pushes or line is not None) and job.automatic and not step.disabled:
-                at = (job.path, line.line if line is not None else step.line)
-                return present(
-                    repo,
-                    E,
-                    f"An image with the scoring code is built and pushed by {at[0]}:{at[1]}.",
-                    [*found, at],
-                )
+    pushed = _pushed(repo)
+    if pushed is not None:
+        detail = f"An image with the scoring code is built and pushed by {pushed[0]}:{pushed[1]}."
+        return present(repo, E, detail, [*found[:4], pushed])
     builds = repo.runs.matching(BUILD_IMAGE)
     if builds:
-        return present(
-            repo,
-            W,
-            f"An image with the scoring code is built by {builds[0].at}.",
-            [*found, builds[0].where],
-        )
-    if repo.compose:
-        for file in repo.compose:
-            for doc in file.docs:
-                node = next((n for _, n in doc.find("build")), None)
-                if node is not None:
-                    return present(
-                        repo,
-                        W,
-                        "An image with the scoring code is built by compose.",
-                        [*found, (file.path, node.line)],
-                    )
+        detail = f"An image with the scoring code is built by {builds[0].at}."
+        return present(repo, W, detail, [*found[:4], builds[0].where])
+    composed = [
+        (file.path, n.key_line)
+        for file in repo.compose
+        for d in file.docs
+        for _, n in d.find("build")
+    ]
+    if composed:
+        detail = "An image with the scoring code is built by compose."
+        return present(repo, W, detail, [*found[:4], composed[0]])
     return present(
         repo, C, "A Dockerfile for the scoring code exists; nothing found builds it.", found
     )
+
+
+def _holds_model(repo: Repository, instruction: Instruction) -> bool:
+    """An instruction that starts scoring code, or puts a model into the image."""
+    low = instruction.text.lower()
+    if instruction.name in ("CMD", "ENTRYPOINT"):
+        scoring = repo.code.serving_code | frozenset(repo.code.batch)
+        started = repo.runs.started(instruction.text)
+        return bool(started & scoring) or any(w in low for w in _STARTS)
+    if instruction.name in ("COPY", "ADD"):
+        return repo.stages.scoring is not None and any(w in low for w in _MODELS)
+    return False
+
+
+def _pushed(repo: Repository) -> tuple[str, int] | None:
+    """Path and line of the CI step that pushes an image."""
+    for job in repo.jobs:
+        for step in job.steps if job.automatic else ():
+            if step.disabled:
+                continue
+            if step.uses.lower().startswith(PUSH_ACTIONS) and (
+                step.inputs is None or step.inputs.text_at("push") != "false"
+            ):
+                return job.path, step.line
+            for line in step.commands:
+                if not line.idle and PUSH_IMAGE.search(line.text):
+                    return job.path, line.line
+    return None
 
 
 def _logged(repo: Repository) -> Verdict | None:

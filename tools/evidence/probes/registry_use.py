@@ -20,6 +20,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     unknown,
 )
 from mlops_advisor.tools.evidence.probes._deploy import builds_image, deploy_jobs
+from mlops_advisor.tools.evidence.probes._scoring import scoring_code
 from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.text import holds_secret
 
@@ -115,53 +116,58 @@ _FAKE: Final = (
 def _registry_use(repo: Repository) -> Verdict:
     if repo.stages.scoring is None:
         return not_applicable("Nothing here uses a model.")
-    code = repo.code
-    scoring = code.serving_code | code.closure(code.batch)
-    latest: list[Spot] = []
-    named: list[Spot] = []
-    for path in sorted(scoring):
-        if "models:/" not in repo.text(path):
-            continue
-        for line, text in enumerate(repo.lines(path), 1):
-            found = _ADDRESS.search(text[:_MAX_LINE].partition("#")[0])
-            if found:
-                spot = Spot(path, line)
-                (latest if found.group(1) in _UNNAMED else named).append(spot)
-    released = _released(repo)
-    for hit in code.calls(*_CALLS):
-        if hit.module.path in scoring or hit.module.path in released:
-            texts = [v for v in (*hit.call.args, *hit.call.kwargs.values()) if isinstance(v, str)]
-            bad = hit.call.last == "get_latest_versions" or any(
-                t.endswith(":latest") for t in texts
-            )
-            (latest if bad else named).extend(spots([hit]))
+    named, latest = _addresses(repo)
     verdict = from_code(repo, "Scoring code loads a named version from the registry", named)
     if verdict is not None:
         return verdict
-    for path in repo.ending(".yml", ".yaml", ".json", ".toml", ".env", ".py"):
-        text = repo.text(path)
-        if "models:/" not in text and "ModelPackage" not in text and "azureml:" not in text:
-            continue
-        for i, text_line in enumerate(repo.lines(path), 1):
-            found = _CONFIG.search(text_line[:500])
-            if found and not text_line.lstrip().startswith("#") and "latest" not in found.group(0):
-                return present(
-                    repo, W, "A deployment names a version from the registry.", [(path, i)]
-                )
+    configured = _configured(repo)
+    if configured:
+        return present(repo, W, "A deployment names a version from the registry.", configured)
     if latest:
-        return present(
-            repo, C, "Scoring code loads from the registry, but whatever is latest.", latest
-        )
+        detail = "Scoring code loads from the registry, but whatever is latest."
+        return present(repo, C, detail, latest)
     files = [
-        (p, code.loads[p].line)
-        for p in sorted(scoring)
-        if p in code.loads and code.loads[p].last != "from_pretrained"
+        (p, call.line)
+        for p, call in sorted(repo.code.loads.items())
+        if p in scoring_code(repo) and call.last != "from_pretrained"
     ]
     if files:
-        return contrary(
-            repo, "Scoring code loads the model from a path, not from a registry.", files
-        )
+        detail = "Scoring code loads the model from a path, not from a registry."
+        return contrary(repo, detail, files)
     return unknown("How the model in production is chosen is not shown.")
+
+
+def _addresses(repo: Repository) -> tuple[list[Spot], list[Spot]]:
+    """Places in scoring and release code that load a named version, and those that do not."""
+    scoring = scoring_code(repo)
+    named: list[Spot] = []
+    latest: list[Spot] = []
+    for path in sorted(p for p in scoring if "models:/" in repo.text(p)):
+        for line, text in enumerate(repo.lines(path), 1):
+            found = _ADDRESS.search(text[:_MAX_LINE].partition("#")[0])
+            if found:
+                (latest if found.group(1) in _UNNAMED else named).append(Spot(path, line))
+    for hit in repo.code.calls(*_CALLS):
+        if hit.module.path in scoring or hit.module.path in _released(repo):
+            values = (*hit.call.args, *hit.call.kwargs.values())
+            bad = hit.call.last == "get_latest_versions" or any(
+                isinstance(v, str) and v.endswith(":latest") for v in values
+            )
+            (latest if bad else named).extend(spots([hit]))
+    return named, latest
+
+
+def _configured(repo: Repository) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for path in repo.ending(".yml", ".yaml", ".json", ".toml", ".env", ".py"):
+        if not any(w in repo.text(path) for w in ("models:/", "ModelPackage", "azureml:")):
+            continue
+        for i, text in enumerate(repo.lines(path), 1):
+            match = _CONFIG.search(text[:_MAX_LINE].partition("#")[0])
+            if match and "latest" not in match.group(0):
+                found.append((path, i))
+                break
+    return found
 
 
 def _released(repo: Repository) -> frozenset[str]:

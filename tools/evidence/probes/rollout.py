@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from mlops_advisor.tools.evidence.parse.tree import Node
+from mlops_advisor.tools.evidence.parse.yaml_tree import PLACEHOLDER
+from mlops_advisor.tools.evidence.parsed import Manifest
 from mlops_advisor.tools.evidence.probes._base import (
     MAX_PLACES,
     C,
@@ -26,7 +29,21 @@ from mlops_advisor.tools.evidence.probes._deploy import (
     deployment_shown,
 )
 from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.runs import Run
 
+_TEMPLATES: Final = (
+    "AWS::SageMaker::Endpoint",
+    "OnlineEndpoint",
+    "onlineEndpoint",
+    "managedOnlineEndpoint",
+    "traffic:",
+)
+_TRAFFIC_KEYS: Final = (
+    "ProductionVariants",
+    "ShadowProductionVariants",
+    "traffic",
+    "TrafficRoutingConfiguration",
+)
 _ALL: Final = 100
 _WHERE: Final = (
     "KServe, Seldon, Argo Rollouts, Flagger, Istio, Knative, SageMaker, "
@@ -37,6 +54,7 @@ _UNDO: Final = re.compile(
     r"argo rollouts (?:abort|undo)|--atomic\b|--rollback-on-failure|"
     r"rollback[\w-]{0,40}\.(?:sh|py)|make (?:\S{1,40} )?rollback"
 )
+_BREAKERS: Final = ("AutoRollbackConfiguration", "DeploymentCircuitBreaker")
 _SPLIT_CALLS: Final = (
     "*.update_endpoint_weights_and_capacities",
     "*.set_traffic",
@@ -58,61 +76,77 @@ class Split(NamedTuple):
 
 @shared
 def splits(repo: Repository) -> list[Split]:
-    """Every traffic setting in manifests and templates."""
+    """Every traffic setting in manifests, templates and Terraform."""
     found: list[Split] = []
-    for m in repo.manifests:
-        spec = m.node.child("spec")
-        if spec is None:
-            continue
-        if m.kind == "InferenceService":
-            for key, node in spec.find("canaryTrafficPercent"):
-                found.append(
-                    Split(f"KServe {key}", m.path, node.key_line, 0 < _number(node) < _ALL)
-                )
-        elif m.kind == "Rollout" and m.api.startswith("argoproj.io"):
-            found += _rollout(m.path, spec)
-        elif m.kind == "Canary" and m.api.startswith("flagger.app"):
-            analysis = spec.child("analysis") or spec.child("canaryAnalysis")
-            steps = (
-                _ALL // max(1, int(_number(analysis.child("stepWeight"))))
-                if analysis is not None and analysis.child("stepWeight")
-                else 0
-            )
-            judged = analysis is not None and bool(analysis.list_at("metrics"))
-            found.append(
-                Split("Flagger canary", m.path, m.line, analysis is not None, judged, steps)
-            )
-        elif m.kind == "SeldonDeployment":
-            weights = [_number(n) for _, n in spec.find("traffic")]
-            shadow = [n for _, n in spec.find("shadow") if n.text == "true"]
-            if weights or shadow:
-                found.append(
-                    Split(
-                        "Seldon traffic split",
-                        m.path,
-                        m.line,
-                        bool(shadow) or any(0 < w < _ALL for w in weights),
-                    )
-                )
-        elif m.kind in ("VirtualService", "HTTPRoute", "TrafficSplit"):
-            weights = [_number(n) for _, n in spec.find("weight")]
-            mirror = [n for _, n in spec.find("mirror")]
-            if len(weights) > 1 or mirror:
-                found.append(
-                    Split(
-                        "mesh traffic weights",
-                        m.path,
-                        m.line,
-                        bool(mirror) or sum(w > 0 for w in weights) > 1,
-                    )
-                )
-        elif m.kind == "Service" and m.api.startswith("serving.knative.dev"):
-            weights = [_number(n) for _, n in spec.find("percent")]
-            if len(weights) > 1:
-                found.append(
-                    Split("Knative traffic", m.path, m.line, sum(w > 0 for w in weights) > 1)
-                )
-    return found + _cloud(repo)
+    for manifest in repo.manifests:
+        spec = manifest.node.child("spec")
+        if spec is not None:
+            found += _of_manifest(manifest, spec)
+    return found + _of_terraform(repo) + _of_templates(repo)
+
+
+def _of_manifest(manifest: Manifest, spec: Node) -> list[Split]:
+    readers: dict[str, tuple[str, Callable[[Manifest, Node], list[Split]]]] = {
+        "InferenceService": ("", _kserve),
+        "Rollout": ("argoproj.io", _rollout),
+        "Canary": ("flagger.app", _flagger),
+        "SeldonDeployment": ("", _seldon),
+        "VirtualService": ("", _mesh),
+        "HTTPRoute": ("", _mesh),
+        "TrafficSplit": ("", _mesh),
+        "Service": ("serving.knative.dev", _knative),
+    }
+    api, reader = readers.get(manifest.kind, ("", None))
+    return reader(manifest, spec) if reader is not None and manifest.api.startswith(api) else []
+
+
+def _kserve(manifest: Manifest, spec: Node) -> list[Split]:
+    return [
+        Split(f"KServe {key}", manifest.path, node.key_line, 0 < _number(node) < _ALL)
+        for key, node in spec.find("canaryTrafficPercent")
+    ]
+
+
+def _flagger(manifest: Manifest, spec: Node) -> list[Split]:
+    analysis = spec.child("analysis") or spec.child("canaryAnalysis")
+    if analysis is None:
+        return [Split("Flagger canary", manifest.path, manifest.line, real=False)]
+    step = int(_number(analysis.child("stepWeight")))
+    steps = _ALL // step if step > 0 else 0
+    judged = bool(analysis.list_at("metrics"))
+    return [
+        Split("Flagger canary", manifest.path, manifest.line, real=True, judged=judged, steps=steps)
+    ]
+
+
+def _seldon(manifest: Manifest, spec: Node) -> list[Split]:
+    weights = [_number(n) for _, n in spec.find("traffic")]
+    shadow = any(n.text == "true" for _, n in spec.find("shadow"))
+    if not weights and not shadow:
+        return []
+    real = shadow or any(0 < w < _ALL for w in weights)
+    return [Split("Seldon traffic split", manifest.path, manifest.line, real)]
+
+
+def _mesh(manifest: Manifest, spec: Node) -> list[Split]:
+    weights = [_number(n) for _, n in spec.find("weight")]
+    mirror = any(True for _ in spec.find("mirror"))
+    if len(weights) <= 1 and not mirror:
+        return []
+    return [
+        Split("mesh traffic weights", manifest.path, manifest.line, mirror or _several(weights))
+    ]
+
+
+def _knative(manifest: Manifest, spec: Node) -> list[Split]:
+    weights = [_number(n) for _, n in spec.find("percent")]
+    if len(weights) <= 1:
+        return []
+    return [Split("Knative traffic", manifest.path, manifest.line, _several(weights))]
+
+
+def _several(weights: list[float]) -> bool:
+    return sum(w > 0 for w in weights) > 1
 
 
 def _number(node: Node | None) -> float:
@@ -122,7 +156,7 @@ def _number(node: Node | None) -> float:
         return 0.0
 
 
-def _rollout(path: str, spec: Node) -> list[Split]:
+def _rollout(manifest: Manifest, spec: Node) -> list[Split]:
     strategy = spec.child("strategy")
     canary = spec.get("strategy", "canary")
     blue = spec.get("strategy", "blueGreen")
@@ -140,7 +174,7 @@ def _rollout(path: str, spec: Node) -> list[Split]:
         return [
             Split(
                 "Argo Rollouts canary",
-                path,
+                manifest.path,
                 canary.key_line,
                 real,
                 judged,
@@ -155,7 +189,7 @@ def _rollout(path: str, spec: Node) -> list[Split]:
         return [
             Split(
                 "Argo Rollouts blue/green",
-                path,
+                manifest.path,
                 blue.key_line,
                 blue.text_at("autoPromotionEnabled") == "false" or judged,
                 judged,
@@ -164,7 +198,7 @@ def _rollout(path: str, spec: Node) -> list[Split]:
     return []
 
 
-def _cloud(repo: Repository) -> list[Split]:
+def _of_terraform(repo: Repository) -> list[Split]:
     found: list[Split] = []
     for path, block in repo.resources(
         "aws_sagemaker_endpoint_configuration", "google_vertex_ai_endpoint", "aws_lambda_alias"
@@ -181,47 +215,37 @@ def _cloud(repo: Repository) -> list[Split]:
                     "SageMaker canary",
                     path,
                     block.line,
-                    True,
-                    "auto_rollback_configuration" in text,
-                    2 if "LINEAR" in text else 1,
+                    real=True,
+                    judged="auto_rollback_configuration" in text,
+                    steps=2 if "LINEAR" in text else 1,
                 )
             )
-    for file in repo.yaml_files(
-        holding=(
-            "AWS::SageMaker::Endpoint",
-            "OnlineEndpoint",
-            "onlineEndpoint",
-            "managedOnlineEndpoint",
-            "traffic:",
-        )
-    ):
-        for doc in file.docs:
-            for key, node in doc.find(
-                "ProductionVariants",
-                "ShadowProductionVariants",
-                "traffic",
-                "TrafficRoutingConfiguration",
-            ):
-                if (
-                    key == "ProductionVariants" and len(node.list_at()) > 1
-                ) or key == "ShadowProductionVariants":
-                    found.append(Split("SageMaker variants", file.path, node.key_line, real=True))
-                elif key == "TrafficRoutingConfiguration" and node.text_at("Type") in (
-                    "CANARY",
-                    "LINEAR",
-                ):
-                    found.append(Split("SageMaker canary", file.path, node.key_line, real=True))
-                elif key == "traffic" and node.map is not None and doc.child("apiVersion") is None:
-                    weights = [_number(n) for n in node.map.values()]
-                    found.append(
-                        Split(
-                            "endpoint traffic",
-                            file.path,
-                            node.key_line,
-                            sum(w > 0 for w in weights) > 1,
-                        )
-                    )
     return found
+
+
+def _of_templates(repo: Repository) -> list[Split]:
+    return [
+        split
+        for file in repo.yaml_files(holding=_TEMPLATES)
+        for doc in file.docs
+        for key, node in doc.find(*_TRAFFIC_KEYS)
+        if (split := _of_template(file.path, doc, key, node)) is not None
+    ]
+
+
+def _of_template(path: str, doc: Node, key: str, node: Node) -> Split | None:
+    line = node.key_line
+    if key == "ShadowProductionVariants" or (
+        key == "ProductionVariants" and len(node.list_at()) > 1
+    ):
+        return Split("SageMaker variants", path, line, real=True)
+    if key == "TrafficRoutingConfiguration" and node.text_at("Type") in ("CANARY", "LINEAR"):
+        return Split("SageMaker canary", path, line, real=True)
+    if key == "traffic" and node.map is not None and doc.child("apiVersion") is None:
+        return Split(
+            "endpoint traffic", path, line, _several([_number(n) for n in node.map.values()])
+        )
+    return None
 
 
 def _code_splits(repo: Repository) -> list[Spot]:
@@ -333,7 +357,12 @@ def _missing_templates(repo: Repository) -> str:
     have = {m.name for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate")}
     for m in repo.kinds("Rollout"):
         for key, node in m.node.walk():
-            if key == "templateName" and node.text and node.text not in have and node.text != "x":
+            if (
+                key == "templateName"
+                and node.text
+                and node.text not in have
+                and PLACEHOLDER not in node.text
+            ):
                 return node.text
     return ""
 
@@ -376,41 +405,40 @@ def _auto_rollback(repo: Repository) -> Verdict:
     judged = [s for s in splits(repo) if s.real and s.judged]
     if judged and not _missing_templates(repo):
         return _by_manifest(repo, judged, "A failed analysis takes the release back")
-    found: list[tuple[str, int]] = []
-    for path, block in repo.terraform:
-        line = block.has("auto_rollback_configuration") or (
-            block.has("deployment_circuit_breaker") and block.has("rollback")
-        )
-        if line:
-            found.append((path, line))
-    for file in repo.yaml_files(holding=("AutoRollbackConfiguration", "DeploymentCircuitBreaker")):
-        found += [
-            (file.path, n.key_line)
-            for d in file.docs
-            for _, n in d.find("AutoRollbackConfiguration", "DeploymentCircuitBreaker")
-        ]
-    for hit in repo.code.calls("*.create_endpoint", "*.update_endpoint"):
-        config = hit.call.kwargs.get("DeploymentConfig")
-        if config is not None and "AutoRollbackConfiguration" in repo.text(hit.module.path):
-            found.append((hit.module.path, hit.call.line))
+    found = _alarmed(repo)
     if found:
-        return present(
-            repo, W, "Alarms or failed health checks take a release back by themselves.", found
-        )
+        detail = "Alarms or failed health checks take a release back by themselves."
+        return present(repo, W, detail, found)
     for run in repo.runs.ci:
-        if not run.counts or not _UNDO.search(run.text):
-            continue
-        on_failure = run.step is not None and "failure()" in run.step.condition
-        if (
-            "--atomic" in run.text
-            or "--rollback-on-failure" in run.text
-            or "||" in run.text
-            or on_failure
-            or (run.job is not None and "failure()" in run.job.condition)
-        ):
+        if run.counts and _UNDO.search(run.text) and _on_failure(run):
             level = E if run.automatic else W
             return present(repo, level, f"{run.at} takes a failed release back.", [run.where])
     return _none(repo, "A model is served here, and nothing takes a bad release back by itself.")
+
+
+def _alarmed(repo: Repository) -> list[tuple[str, int]]:
+    found = [
+        (path, line)
+        for path, block in repo.terraform
+        if (line := block.has("auto_rollback_configuration"))
+        or (block.has("deployment_circuit_breaker") and (line := block.has("rollback")))
+    ]
+    for file in repo.yaml_files(holding=_BREAKERS):
+        found += [(file.path, n.key_line) for d in file.docs for _, n in d.find(*_BREAKERS)]
+    found += [
+        (hit.module.path, hit.call.line)
+        for hit in repo.code.calls("*.create_endpoint", "*.update_endpoint")
+        if "DeploymentConfig" in hit.call.kwargs and _BREAKERS[0] in repo.text(hit.module.path)
+    ]
+    return found
+
+
+def _on_failure(run: Run) -> bool:
+    """An undo that runs when the release has failed, and only then."""
+    if any(w in run.text for w in ("--atomic", "--rollback-on-failure", "||")):
+        return True
+    conditions = (run.step.condition if run.step else "", run.job.condition if run.job else "")
+    return any("failure()" in c for c in conditions)
 
 
 @probe(

@@ -1,4 +1,4 @@
-"""Running services: scaling, health, logs, metrics, alerts."""
+"""Running services: scaling, health, logs, metrics."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.evidence.parse.tree import Node
+from mlops_advisor.tools.evidence.parse.yaml_tree import PLACEHOLDER
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -13,7 +14,6 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
-    contrary,
     from_code,
     not_applicable,
     present,
@@ -21,7 +21,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     spots,
     unknown,
 )
-from mlops_advisor.tools.evidence.probes._deploy import applied, deployment_shown
+from mlops_advisor.tools.evidence.probes._deploy import applied
 from mlops_advisor.tools.evidence.repository import Repository
 
 _LOGGERS: Final = (
@@ -78,35 +78,21 @@ _EXPOSES: Final = (
     "pushadd_to_gateway",
     "PrometheusMiddleware",
 )
-_ALARMS: Final = (
-    "aws_cloudwatch_metric_alarm",
-    "google_monitoring_alert_policy",
-    "azurerm_monitor_metric_alert",
-    "datadog_monitor",
-    "grafana_rule_group",
-    "newrelic_nrql_alert_condition",
-    "pagerduty_service",
+_REPLICAS: Final = (
+    "minReplicas",
+    "maxReplicas",
+    "min_replicas",
+    "max_replicas",
+    "scaleTarget",
+    "autoscaling.knative.dev/maxScale",
+    "autoscaling.knative.dev/max-scale",
+    "autoscaling.knative.dev/target",
 )
-_ALARM_ACTIONS: Final = re.compile(
-    r"(?:alarm_actions|notification_channels|action_group_id|contact_point|"
-    r"escalation_policy)[^\n=]{0,40}=?\s{0,4}(?:\[\s{0,4}[^\]\s]|[a-z\"$])|"
-    r"notification_settings|action\s{0,4}\{|"
-    r"message\s{0,4}=\s{0,4}\"[^\"\n]{0,300}@"
-)
-_RECEIVER_KINDS: Final = (
-    "email_configs",
-    "slack_configs",
-    "pagerduty_configs",
-    "opsgenie_configs",
-    "webhook_configs",
-    "msteams_configs",
-    "victorops_configs",
-    "telegram_configs",
-    "slackConfigs",
-    "emailConfigs",
-    "pagerdutyConfigs",
-    "opsgenieConfigs",
-    "webhookConfigs",
+_SCALING_RESOURCES: Final = (
+    "aws_appautoscaling_target",
+    "aws_appautoscaling_policy",
+    "google_compute_autoscaler",
+    "azurerm_monitor_autoscale_setting",
 )
 _HEALTH: Final = re.compile(
     r"^/?(?:health|healthz|healthcheck|health_check|ping|ready|readyz|"
@@ -130,91 +116,88 @@ def _no_service(repo: Repository, detail: str) -> Verdict:
     ),
 )
 def _autoscaling(repo: Repository) -> Verdict:
-    found: list[tuple[str, int]] = []
-    targets = {(m.kind, m.name) for m in repo.manifests}
+    real, loose = _scalers(repo)
+    found = [*real, *_bounds(repo), *_cloud_scaling(repo), *_template_scaling(repo)]
+    if found:
+        strength, how, _ = applied(repo)
+        return present(repo, strength, f"The number of replicas follows the load; {how}.", found)
+    verdict = from_code(repo, "The number of replicas follows the load", _scaling_calls(repo))
+    if verdict is not None:
+        return verdict
+    if loose:
+        detail = "An autoscaler exists, but its target is not here or its bounds are equal."
+        return present(repo, C, detail, loose)
+    if repo.stages.serving is None:
+        return not_applicable("Nothing here serves a model.")
+    if repo.manifests:
+        detail = "A service is described here, with a fixed number of replicas."
+        return absent(repo, detail, [repo.stages.serving])
+    return unknown("Where the service runs is not shown.")
+
+
+def _scalers(repo: Repository) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
+    """Autoscaler objects that can work, and those without a target or room."""
+    names = {m.name for m in repo.manifests}
+    real: list[tuple[str, int]] = []
     loose: list[tuple[str, int]] = []
     for m in repo.kinds("HorizontalPodAutoscaler", "ScaledObject", "VerticalPodAutoscaler"):
-        ref = m.node.get("spec", "scaleTargetRef")
-        name = ref.text_at("name") if ref is not None else ""
-        low, high = (
-            m.node.text_at("spec", "minReplicas") or m.node.text_at("spec", "minReplicaCount"),
-            m.node.text_at("spec", "maxReplicas") or m.node.text_at("spec", "maxReplicaCount"),
-        )
-        bounded = low == high and bool(low)
-        hit = any(n == name for _, n in targets) or "x" in name
-        (found if hit and not bounded else loose).append((m.path, m.line))
+        spec = m.node.child("spec") or Node(0)
+        target = spec.text_at("scaleTargetRef", "name")
+        low = spec.text_at("minReplicas") or spec.text_at("minReplicaCount")
+        high = spec.text_at("maxReplicas") or spec.text_at("maxReplicaCount")
+        works = (target in names or PLACEHOLDER in target) and not (low and low == high)
+        (real if works else loose).append((m.path, m.line))
+    return real, loose
+
+
+def _bounds(repo: Repository) -> list[tuple[str, int]]:
+    """Bounds of replicas inside serving objects."""
+    found: list[tuple[str, int]] = []
     for m in repo.kinds("InferenceService", "Service", "SeldonDeployment", "RayService"):
-        low_high = {
-            k: n
-            for k, n in m.node.find(
-                "minReplicas",
-                "maxReplicas",
-                "min_replicas",
-                "max_replicas",
-                "scaleTarget",
-                "autoscaling.knative.dev/maxScale",
-                "autoscaling.knative.dev/max-scale",
-                "autoscaling.knative.dev/target",
-            )
-        }
-        top = low_high.get("maxReplicas") or low_high.get("max_replicas")
-        bottom = low_high.get("minReplicas") or low_high.get("min_replicas")
+        seen = dict(m.node.find(*_REPLICAS))
+        top = seen.get("maxReplicas") or seen.get("max_replicas")
+        bottom = seen.get("minReplicas") or seen.get("min_replicas")
         if top is not None and (bottom is None or bottom.text != top.text):
             found.append((m.path, top.key_line))
-        elif any(k.startswith("autoscaling") or k == "scaleTarget" for k in low_high):
+        elif any(k.startswith("autoscaling") or k == "scaleTarget" for k in seen):
             found.append((m.path, m.line))
-    found += [
-        (p, b.line)
-        for p, b in repo.resources(
-            "aws_appautoscaling_target",
-            "aws_appautoscaling_policy",
-            "google_compute_autoscaler",
-            "azurerm_monitor_autoscale_setting",
-        )
-    ]
-    found += [
+    return found
+
+
+def _cloud_scaling(repo: Repository) -> list[tuple[str, int]]:
+    found = [(p, b.line) for p, b in repo.resources(*_SCALING_RESOURCES)]
+    return found + [
         (p, line)
         for p, b in repo.resources("google_cloud_run")
         if (line := b.has("max_instance_count") or b.has("maxScale"))
     ]
-    for file in repo.yaml_files(holding=("ApplicationAutoScaling::", "autoscaling:")):
-        for doc in file.docs:
-            for key, node in doc.find("autoscaling", "Type"):
-                if (
-                    key == "autoscaling" and node.text_at("enabled") == "true"
-                ) or node.text.startswith("AWS::ApplicationAutoScaling::Scalable"):
-                    found.append((file.path, node.key_line))
-    calls = [
+
+
+def _template_scaling(repo: Repository) -> list[tuple[str, int]]:
+    return [
+        (file.path, node.key_line)
+        for file in repo.yaml_files(holding=("ApplicationAutoScaling::", "autoscaling:"))
+        for doc in file.docs
+        for key, node in doc.find("autoscaling", "Type")
+        if (key == "autoscaling" and node.text_at("enabled") == "true")
+        or node.text.startswith("AWS::ApplicationAutoScaling::Scalable")
+    ]
+
+
+def _scaling_calls(repo: Repository) -> list[Spot]:
+    names = (
+        "*.register_scalable_target",
+        "*.put_scaling_policy",
+        "ray.serve.deployment",
+        "*.deploy",
+    )
+    return spots(
         h
-        for h in repo.code.calls(
-            "*.register_scalable_target", "ray.serve.deployment", "*.deploy", "*.put_scaling_policy"
-        )
+        for h in repo.code.calls(*names)
         if h.call.last in ("register_scalable_target", "put_scaling_policy")
         or "autoscaling_config" in h.call.kwargs
         or _differs(h.call.kwargs.get("min_replica_count"), h.call.kwargs.get("max_replica_count"))
-    ]
-    if found:
-        strength, how, _ = applied(repo)
-        return present(repo, strength, f"The number of replicas follows the load; {how}.", found)
-    verdict = from_code(repo, "The number of replicas follows the load", spots(calls))
-    if verdict is not None:
-        return verdict
-    if loose:
-        return present(
-            repo,
-            C,
-            "An autoscaler exists, but its target is not here or its bounds are equal.",
-            loose,
-        )
-    if repo.stages.serving is None:
-        return not_applicable("Nothing here serves a model.")
-    if repo.manifests:
-        return absent(
-            repo,
-            "A service is described here, with a fixed number of replicas.",
-            [repo.stages.serving],
-        )
-    return unknown("Where the service runs is not shown.")
+    )
 
 
 def _differs(low: object, high: object) -> bool:
@@ -428,189 +411,3 @@ def _dashboards(repo: Repository) -> list[tuple[str, int]]:
         for p in repo.ending(".json")
         if '"panels"' in repo.text(p)[:20_000] and '"targets"' in repo.text(p)
     ]
-
-
-@probe(
-    "alerts",
-    practice="alerting",
-    asks="Do alerts reach somebody?",
-    searched=(
-        "Prometheus rules, Alertmanager routes and receivers, cloud alarms and "
-        "their actions, Grafana alerts"
-    ),
-)
-def _alerts(repo: Repository) -> Verdict:
-    rules = _rules(repo)
-    receivers, empty = _receivers(repo)
-    alarms = [(p, b) for p, b in repo.resources(*_ALARMS)]
-    reaching = [
-        (p, b.line)
-        for p, b in alarms
-        if _ALARM_ACTIONS.search(b.text()) or b.type == "pagerduty_service"
-    ]
-    if reaching:
-        return present(repo, E, "Alarms are defined and reach a recipient.", reaching)
-    if rules and receivers:
-        loaded, missing = _rule_files(repo)
-        if missing and not loaded:
-            return present(
-                repo,
-                C,
-                (
-                    "Alert rules and receivers exist, but Prometheus loads a rule file that "
-                    "is not here."
-                ),
-                [*rules[:3], *missing[:1]],
-            )
-        return present(
-            repo,
-            E,
-            "Alert rules exist and are routed to a recipient.",
-            [*rules[:3], *receivers[:2]],
-        )
-    if rules:
-        why = "the receiver is empty" if empty else "no recipient is shown"
-        return present(repo, C, f"Alert rules exist, but {why}.", [*rules, *empty])
-    if alarms:
-        return present(
-            repo,
-            C,
-            "Alarms are defined, but none notifies anybody.",
-            [(p, b.line) for p, b in alarms],
-        )
-    calls = [
-        h
-        for h in repo.code.calls(
-            "slack_sdk.",
-            "slack_sdk.webhook.",
-            "pdpyras.",
-            "opsgenie_sdk.",
-            "apprise.",
-            "smtplib.",
-            "pymsteams.",
-            "*.send_alert",
-            "*.notify_slack",
-            "*.publish",
-        )
-        if not h.module.notebook and (h.call.last != "publish" or "TopicArn" in h.call.kwargs)
-    ]
-    verdict = from_code(repo, "Code sends alerts", spots(calls), most=W)
-    if verdict is not None:
-        return verdict
-    _, missing = _rule_files(repo)
-    if missing:
-        return contrary(repo, "Prometheus is told to load alert rules that are not here.", missing)
-    if receivers:
-        return present(
-            repo, C, "A recipient of alerts is set up; no alert rule is here.", receivers
-        )
-    if repo.stages.scoring is not None and deployment_shown(repo) is not None:
-        return absent(repo, "A model is used here, and no alert is defined.", [repo.stages.scoring])
-    if repo.stages.scoring is not None:
-        return unknown("A model is used here; where it runs, and who is alerted, is not shown.")
-    return not_applicable("Nothing here serves a model or scores with one.")
-
-
-def _rules(repo: Repository) -> list[tuple[str, int]]:
-    found: list[tuple[str, int]] = []
-    for file in repo.yaml_files(holding=("alert:", '"alert"')):
-        for doc in file.docs:
-            for group in [*doc.list_at("groups"), *doc.list_at("spec", "groups")]:
-                found += [
-                    (file.path, r.line)
-                    for r in group.list_at("rules")
-                    if r.text_at("alert") and r.text_at("expr")
-                ]
-    for file in repo.yaml_files(holding=("grafana_alert", "relativeTimeRange")):
-        found += [
-            (file.path, n.key_line)
-            for d in file.docs
-            for _, n in d.find("rules")
-            if any(r.text_at("title") and r.child("data") for r in n.list_at())
-        ]
-    return found
-
-
-def _receivers(repo: Repository) -> tuple[list[tuple[str, int]], list[tuple[str, int]]]:
-    good: list[tuple[str, int]] = []
-    empty: list[tuple[str, int]] = []
-    for file in repo.yaml_files(holding=("receivers:", "contactPoints:", "contact_points:")):
-        for doc in file.docs:
-            for holder in (doc, doc.child("spec") or Node(0)):
-                for receiver in holder.list_at("receivers"):
-                    if any(_addressed(n) for _, n in receiver.find(*_RECEIVER_KINDS)):
-                        good.append((file.path, receiver.line))
-                    elif receiver.map is not None:
-                        empty.append((file.path, receiver.line))
-                for point in [*holder.list_at("contactPoints"), *holder.list_at("contact_points")]:
-                    good.append((file.path, point.line))
-    return good, empty
-
-
-def _addressed(node: Node) -> bool:
-    return any(item.map and any(v.truthy for v in item.map.values()) for item in node.list_at())
-
-
-def _rule_files(repo: Repository) -> tuple[list[str], list[tuple[str, int]]]:
-    loaded: list[str] = []
-    missing: list[tuple[str, int]] = []
-    for file in repo.yaml_files(holding=("rule_files",)):
-        for doc in file.docs:
-            for item in doc.list_at("rule_files"):
-                name = item.text.rsplit("/", 1)[-1]
-                fits = [p for p in repo.paths if p.endswith(name.replace("*", ""))] if name else []
-                if fits:
-                    loaded.append(fits[0])
-                elif name:
-                    missing.append((file.path, item.line))
-    return loaded, missing
-
-
-@probe(
-    "job_alerts",
-    practice="batch_job_monitoring",
-    asks="Are late, failed or empty runs noticed?",
-    searched="failure callbacks of orchestrators, notification steps in scheduled CI, job alarms",
-)
-def _job_alerts(repo: Repository) -> Verdict:
-    found: list[Spot] = []
-    for path, module in repo.code.product.items():
-        for call in module.calls:
-            for key in (
-                "on_failure_callback",
-                "sla",
-                "sla_miss_callback",
-                "on_failure",
-                "on_crashed",
-                "email",
-                "failure_hook",
-            ):
-                value = call.kwargs.get(key)
-                if value and (path in repo.flows.modules) and value != ():
-                    found.append(Spot(path, call.line))
-        for name, (value, line) in module.constants.items():
-            if (
-                name.endswith((".on_failure_callback", ".email", ".sla"))
-                and value
-                and path in repo.flows.modules
-            ):
-                found.append(Spot(path, line))
-    if found:
-        return present(repo, W, "A failed run of the pipeline is reported.", found)
-    for job in repo.jobs:
-        for step in job.steps:
-            if "failure()" in step.condition and (
-                any(
-                    w in step.uses.lower()
-                    for w in ("slack", "mail", "teams", "discord", "notify", "issue")
-                )
-                or any("curl" in c.text for c in step.commands)
-            ):
-                return present(repo, W, "A failed run is reported by CI.", [(job.path, step.line)])
-    if repo.stages.pipeline is not None or repo.stages.batch is not None:
-        return absent(
-            repo,
-            "Jobs run here, and nothing reports a failed one.",
-            [repo.stages.pipeline or repo.stages.batch],
-        )
-    return not_applicable("No job runs here.")

@@ -12,12 +12,14 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     not_applicable,
     present,
     probe,
     unknown,
 )
 from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.runs import Run
 
 _LINT: Final = re.compile(
     r"(?:^|[\s/;&|])(?:ruff|flake8|pylint|black|isort|mypy|pyright|pyflakes|"
@@ -34,6 +36,15 @@ _LINT_ACTIONS: Final = (
     "py-actions/flake8",
     "isort/isort-action",
     "jakebailey/pyright-action",
+)
+_TABLES: Final = (
+    "[tool.ruff",
+    "[tool.black",
+    "[tool.mypy",
+    "[flake8",
+    "[tool.pylint",
+    "[mypy",
+    "[tool.isort",
 )
 _SOFT: Final = ("--exit-zero", "--exit-non-zero-on-fix=false")
 _CONFIGS: Final = (
@@ -134,19 +145,30 @@ def _review(repo: Repository) -> Verdict:
     searched="linters and type checkers in CI, pre-commit hooks and settings",
 )
 def _standards(repo: Repository) -> Verdict:
-    runs = [
+    verdict = first_of(
+        repo, _style_in_ci, _style_hooks, _style_soft, _style_by_hand, _style_settings
+    )
+    if verdict is not None:
+        return verdict
+    if any(not m.notebook for m in repo.code.product.values()):
+        first = next(iter(repo.code.product))
+        return absent(repo, "There is code, and nothing checks its style.", [(first, 1)])
+    return unknown("There is no Python code.")
+
+
+def _style_runs(repo: Repository) -> list[Run]:
+    return [r for r in repo.runs.matching(_LINT, runs=repo.runs.ci) if "install" not in r.text]
+
+
+def _style_in_ci(repo: Repository) -> Verdict | None:
+    hard = [
         r
-        for r in repo.runs.matching(_LINT, runs=repo.runs.ci)
-        if not any(s in r.text for s in _SOFT) and "install" not in r.text
+        for r in _style_runs(repo)
+        if r.automatic and r.hard and not any(s in r.text for s in _SOFT)
     ]
-    hard = [r for r in runs if r.automatic and r.hard]
     if hard:
-        return present(
-            repo,
-            E,
-            f"CI checks the style and stops on a violation ({hard[0].at}).",
-            [r.where for r in hard],
-        )
+        detail = f"CI checks the style and stops on a violation ({hard[0].at})."
+        return present(repo, E, detail, [r.where for r in hard])
     actions = [
         (j.path, s.line)
         for j in repo.jobs
@@ -156,72 +178,49 @@ def _standards(repo: Repository) -> Verdict:
     ]
     if actions:
         return present(repo, E, "CI checks the style and stops on a violation.", actions)
+    return None
+
+
+def _style_hooks(repo: Repository) -> Verdict | None:
     hooks = [
         (p, 1)
         for p in repo.named(".pre-commit-config.yaml", ".pre-commit-config.yml", "lefthook.yml")
         if any(n.list_at() for d in repo.yaml(p).docs for _, n in d.find("hooks", "commands"))
     ]
-    if hooks:
-        return present(
-            repo, W, "Hooks check the style before each commit; a person can skip them.", hooks
-        )
-    if runs:
-        return present(
-            repo,
-            C,
-            "CI checks the style, but a violation does not stop it.",
-            [r.where for r in runs],
-        )
-    soft = [r for r in repo.runs.matching(_LINT, runs=repo.runs.ci) if "install" not in r.text]
-    if soft:
-        return present(
-            repo,
-            C,
-            "CI checks the style, but a violation does not stop it.",
-            [r.where for r in soft],
-        )
-    hand = [
+    if not hooks:
+        return None
+    detail = "Hooks check the style before each commit; a person can skip them."
+    return present(repo, W, detail, hooks)
+
+
+def _style_soft(repo: Repository) -> Verdict | None:
+    runs = _style_runs(repo)
+    if not runs:
+        return None
+    detail = "CI checks the style, but a violation does not stop it."
+    return present(repo, C, detail, [r.where for r in runs])
+
+
+def _style_by_hand(repo: Repository) -> Verdict | None:
+    runs = [
         r
         for r in (*repo.runs.make, *repo.runs.project, *repo.runs.shell)
         if r.counts and _LINT.search(r.text) and "install" not in r.text
     ]
-    if hand:
-        return present(
-            repo,
-            C,
-            f"A command checks the style ({hand[0].at}); nobody is made to run it.",
-            [r.where for r in hand],
-        )
-    settings = [(p, 1) for p in repo.named(*_CONFIGS)]
+    if not runs:
+        return None
+    detail = f"A command checks the style ({runs[0].at}); nobody is made to run it."
+    return present(repo, C, detail, [r.where for r in runs])
+
+
+def _style_settings(repo: Repository) -> Verdict | None:
+    found = [(p, 1) for p in repo.named(*_CONFIGS)]
     for path in repo.named("pyproject.toml", "setup.cfg"):
         text = repo.text(path)
-        mark = next(
-            (
-                m
-                for m in (
-                    "[tool.ruff",
-                    "[tool.black",
-                    "[tool.mypy",
-                    "[flake8",
-                    "[tool.pylint",
-                    "[mypy",
-                    "[tool.isort",
-                )
-                if m in text
-            ),
-            "",
-        )
+        mark = next((m for m in _TABLES if m in text), "")
         if mark:
-            settings.append((path, text.count("\n", 0, text.find(mark)) + 1))
-    if settings:
-        return present(repo, C, "A linter has settings; nothing runs it.", settings)
-    if repo.code.product and any(not m.notebook for m in repo.code.product.values()):
-        return absent(
-            repo,
-            "There is code, and nothing checks its style.",
-            [(next(iter(repo.code.product)), 1)],
-        )
-    return unknown("There is no Python code.")
+            found.append((path, text.count("\n", 0, text.find(mark)) + 1))
+    return present(repo, C, "A linter has settings; nothing runs it.", found) if found else None
 
 
 @probe(

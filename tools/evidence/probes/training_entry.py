@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.requirements import Requirements
 from mlops_advisor.tools.evidence.probes._base import (
     C,
     E,
@@ -12,6 +13,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -30,16 +32,26 @@ _PARAMETERS: Final = frozenset(
         "tomllib.load"
     ).split()
 )
-_LOCKS: Final = (
-    "poetry.lock",
-    "uv.lock",
-    "pdm.lock",
-    "pipfile.lock",
-    "conda-lock.yml",
-    "pixi.lock",
-    "pylock.toml",
-    "renv.lock",
+_LOCKS: Final = {
+    "poetry.lock": "poetry",
+    "uv.lock": "uv",
+    "pdm.lock": "pdm",
+    "pipfile.lock": "pipenv",
+    "pixi.lock": "pixi",
+    "conda-lock.yml": "conda-lock",
+    "pylock.toml": "pip",
+    "renv.lock": "renv",
+}
+_DECLARED: Final = (
+    "pyproject.toml",
+    "setup.py",
+    "environment.yml",
+    "environment.yaml",
+    "pipfile",
+    "conda.yaml",
+    "setup.cfg",
 )
+_FEW: Final = 3  # so few entries can be all that is wanted directly
 _INSTALL: Final = re.compile(
     r"\b(?:pip3?|uv|poetry|pdm|pipenv|conda-lock|pixi|conda|mamba|micromamba)"
     r"\b[^\n]{0,200}\b(?:install|sync|create)\b"
@@ -75,43 +87,50 @@ _SEEDS: Final = (
     searched="Python files and notebooks that fit a model, and the commands that run them",
 )
 def _training_script(repo: Repository) -> Verdict:
-    code = repo.code
-    scripts = {p: c for p, c in code.training_scripts.items() if not repo.is_aside(p)}
-    if not scripts:
-        if code.training_notebooks:
+    if not _scripts(repo):
+        if repo.code.training_notebooks:
             return _notebooks(repo)
         if repo.stages.training is not None:
             return present(repo, W, "Training is defined as a job.", [repo.stages.training])
         return not_applicable("Nothing here trains a model.")
-    places = [(p, c.line) for p, c in scripts.items()]
-    drivers = code.training_roots
-    run = next((r for p in sorted(drivers) if (r := repo.runs.automatic.get(p)) is not None), None)
+    verdict = first_of(repo, _started_alone, _started_by_hand, _takes_parameters)
+    detail = "A training script exists; it takes no parameters and nothing runs it."
+    return verdict or present(repo, C, detail, _scripts(repo))
+
+
+def _scripts(repo: Repository) -> list[tuple[str, int]]:
+    scripts = repo.code.training_scripts
+    return [(p, c.line) for p, c in scripts.items() if not repo.is_aside(p)]
+
+
+def _started_alone(repo: Repository) -> Verdict | None:
+    drivers = sorted(repo.code.training_roots)
+    run = next((r for p in drivers if (r := repo.runs.automatic.get(p)) is not None), None)
     if run is not None:
-        return present(
-            repo,
-            E,
-            f"{run.at} runs the training script without a person.",
-            [*places[:4], run.where],
-        )
+        detail = f"{run.at} runs the training script without a person."
+        return present(repo, E, detail, [*_scripts(repo)[:4], run.where])
     if any(p in repo.flows.modules for p in drivers):
-        return present(repo, E, "A pipeline runs the training script.", places)
-    run = next((r for p in sorted(drivers) if (r := repo.runs.by_hand.get(p)) is not None), None)
-    if run is not None:
-        return present(
-            repo, W, f"{run.at} runs the training script by one command.", [*places[:4], run.where]
-        )
-    for path in sorted(drivers):
-        call = next((c for c in code.modules[path].calls if c.name in _PARAMETERS), None)
+        return present(repo, E, "A pipeline runs the training script.", _scripts(repo))
+    return None
+
+
+def _started_by_hand(repo: Repository) -> Verdict | None:
+    drivers = sorted(repo.code.training_roots)
+    run = next((r for p in drivers if (r := repo.runs.by_hand.get(p)) is not None), None)
+    if run is None:
+        return None
+    detail = f"{run.at} runs the training script by one command."
+    return present(repo, W, detail, [*_scripts(repo)[:4], run.where])
+
+
+def _takes_parameters(repo: Repository) -> Verdict | None:
+    for path in sorted(repo.code.training_roots):
+        calls = repo.code.modules[path].calls
+        call = next((c for c in calls if c.name in _PARAMETERS), None)
         if call is not None:
-            return present(
-                repo,
-                W,
-                "A training script takes its parameters from outside.",
-                [(path, call.line), *places],
-            )
-    return present(
-        repo, C, "A training script exists; it takes no parameters and nothing runs it.", places
-    )
+            detail = "A training script takes its parameters from outside."
+            return present(repo, W, detail, [(path, call.line), *_scripts(repo)])
+    return None
 
 
 def _notebooks(repo: Repository) -> Verdict:
@@ -136,94 +155,68 @@ def _notebooks(repo: Repository) -> Verdict:
     ),
 )
 def _pinned_environment(repo: Repository) -> Verdict:
-    locks = repo.named(*_LOCKS)
-    seen = [p for p in repo.paths if p.rsplit("/", 1)[-1].lower() in _LOCKS]
-    full = [
-        r
-        for r in repo.requirements
-        if r.names and (r.fixed >= len(r.names) or r.hashed >= len(r.names))
-    ]
-    pinned = [(p, 1) for p in (locks or seen)] + [
-        (r.path, r.first_line) for r in full if r.hashed or len(r.names) > 3
-    ]
-    if pinned:
-        installs = [r for r in repo.runs.everything if r.counts and _INSTALL.search(r.text)]
-        strict = [
-            r
-            for r in installs
-            if _STRICT.search(r.text) or ("requirements" in r.text and any(q.hashed for q in full))
-        ]
-        if strict:
-            r = strict[0]
-            return present(
-                repo,
-                E,
-                f"Versions are locked, and {r.at} refuses to install anything else.",
-                [*pinned, r.where],
-            )
-        names = [p.rsplit("/", 1)[-1] for p, _ in pinned]
-        tools = {
-            "poetry.lock": "poetry",
-            "uv.lock": "uv",
-            "pdm.lock": "pdm",
-            "pipfile.lock": "pipenv",
-            "pixi.lock": "pixi",
-        }
-        used = [
-            r
-            for r in installs
-            if any(n in r.text or tools.get(n.lower(), "\0") in r.text.split() for n in names)
-            or "-r " in r.text
-        ]
-        if used:
-            return present(
-                repo,
-                W,
-                f"Versions are locked and {used[0].at} installs them.",
-                [*pinned, used[0].where],
-            )
-        return present(
-            repo,
-            C,
-            "Versions are locked; no command that installs from the lock was found.",
-            pinned,
-        )
-    partly = [r for r in repo.requirements if r.names]
-    if full:
-        return present(
-            repo,
-            C,
-            "The few direct dependencies are fixed; what they bring along is not.",
-            [(r.path, r.first_line) for r in full],
-        )
-    mostly = [r for r in partly if r.fixed * 5 >= len(r.names) * 4]
-    if mostly:
-        loose = [(r.path, r.loose_line) for r in mostly]
-        return present(repo, C, "Most dependencies are fixed to a version, not all of them.", loose)
-    if partly:
-        return absent(
-            repo,
-            "Dependencies are listed, but not locked.",
-            [(r.path, r.loose_line or r.first_line) for r in partly],
-        )
-    others = repo.named(
-        "pyproject.toml",
-        "setup.py",
-        "environment.yml",
-        "environment.yaml",
-        "pipfile",
-        "conda.yaml",
-        "setup.cfg",
-    )
-    if others:
-        return absent(
-            repo, "Dependencies are declared, and no lock file is here.", [(p, 1) for p in others]
-        )
+    verdict = first_of(repo, _locked, _fixed, _mostly_fixed)
+    if verdict is not None:
+        return verdict
+    listed = [(r.path, r.loose_line or r.first_line) for r in repo.requirements if r.names]
+    if listed:
+        return absent(repo, "Dependencies are listed, but not locked.", listed)
+    declared = [(p, 1) for p in repo.named(*_DECLARED)]
+    if declared:
+        return absent(repo, "Dependencies are declared, and no lock file is here.", declared)
     if repo.stages.training is not None:
-        return absent(
-            repo, "Training is here, and no file lists what it needs.", [repo.stages.training]
-        )
+        detail = "Training is here, and no file lists what it needs."
+        return absent(repo, detail, [repo.stages.training])
     return unknown("No Python dependencies are declared here.")
+
+
+def _whole(repo: Repository) -> list[Requirements]:
+    """Requirement files that fix every entry."""
+    return [r for r in repo.requirements if r.names and max(r.fixed, r.hashed) >= len(r.names)]
+
+
+def _locked(repo: Repository) -> Verdict | None:
+    names = [p for p in repo.paths if p.rsplit("/", 1)[-1].lower() in _LOCKS]
+    whole = [r for r in _whole(repo) if r.hashed or len(r.names) > _FEW]
+    found = [(p, 1) for p in names] + [(r.path, r.first_line) for r in whole]
+    if not found:
+        return None
+    installs = [r for r in repo.runs.everything if r.counts and _INSTALL.search(r.text)]
+    hashed = any(r.hashed for r in whole)
+    strict = [
+        r for r in installs if _STRICT.search(r.text) or ("requirements" in r.text and hashed)
+    ]
+    if strict:
+        detail = f"Versions are locked, and {strict[0].at} refuses to install anything else."
+        return present(repo, E, detail, [*found[:4], strict[0].where])
+    files = [p.rsplit("/", 1)[-1] for p, _ in found]
+    tools = {_LOCKS[f.lower()] for f in files if f.lower() in _LOCKS}
+    used = [
+        r
+        for r in installs
+        if "-r " in r.text or tools & set(r.text.split()) or any(f in r.text for f in files)
+    ]
+    if used:
+        detail = f"Versions are locked and {used[0].at} installs them."
+        return present(repo, W, detail, [*found[:4], used[0].where])
+    detail = "Versions are locked; no command that installs from the lock was found."
+    return present(repo, C, detail, found)
+
+
+def _fixed(repo: Repository) -> Verdict | None:
+    whole = _whole(repo)
+    if not whole:
+        return None
+    detail = "The few direct dependencies are fixed; what they bring along is not."
+    return present(repo, C, detail, [(r.path, r.first_line) for r in whole])
+
+
+def _mostly_fixed(repo: Repository) -> Verdict | None:
+    mostly = [r for r in repo.requirements if r.names and r.fixed * 5 >= len(r.names) * 4]
+    if not mostly:
+        return None
+    detail = "Most dependencies are fixed to a version, not all of them."
+    return present(repo, C, detail, [(r.path, r.loose_line) for r in mostly])
 
 
 @probe(

@@ -1,4 +1,4 @@
-"""Score the free-text matcher on described teams: `python tests/corpus/evaluate.py [-v] FILE...`.
+"""Score the free-text matcher on described teams: `python tests/support/corpus_reading.py [-v] FILE...`.
 
 Recall: of what an expert reads in a text, how much is read with the same side (met, partly, not
 met).  False ticks: of what a naive reader would tick wrongly, how much is ticked as met.
@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import correlation
 from typing import Any
 
 import yaml
@@ -17,7 +19,7 @@ from mlops_advisor.resources.loaders import Knowledge, bundled
 from mlops_advisor.tools.assess_maturity.merge import merge
 from mlops_advisor.tools.matching.match import Matcher
 
-FOLDER = Path(__file__).parent / "descriptions"
+FOLDER = Path(__file__).parents[1] / "corpus" / "descriptions"
 _SIDE = {"no": "not", "partly": "partly", "by_hand": "met", "automated": "met"}
 
 
@@ -32,6 +34,16 @@ def entries(name: str) -> list[dict[str, Any]]:
     if isinstance(data, dict):
         data = next(v for v in data.values() if isinstance(v, list))
     return list(data)
+
+
+def rank_correlation(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return Spearman's rank correlation; equals share their mean rank."""
+    return correlation(_ranks(one), _ranks(other))
+
+
+def _ranks(values: Sequence[float]) -> list[float]:
+    ordered = sorted(values)
+    return [(ordered.index(v) + len(ordered) - 1 - ordered[::-1].index(v)) / 2 for v in values]
 
 
 def evaluate(name: str, *, verbose: bool = False) -> dict[str, float]:
