@@ -13,11 +13,13 @@ import sys
 from pathlib import Path
 
 from mlops_advisor.resources import loaders, pages
-from mlops_advisor.server import registry, wire
+from mlops_advisor.server import calls, registry, wire
 from mlops_advisor.tools.matching.match import Matcher
 from mlops_advisor.tools.matching.words import learn
 
 WORDS = loaders.DATA / "words.json"
+README = Path(loaders.__file__).parents[1] / "README.md"
+_RECORDED = ("<!-- recorded by make snapshots -->", "<!-- end of the recording -->")
 PAGES = Path(loaders.__file__).parent / "docs"
 
 
@@ -37,7 +39,25 @@ def expected() -> dict[Path, str]:
     known = loaders.bundled()
     files[PAGES / "rubric.md"] = _generated(pages.rubric_markdown(known))
     files[PAGES / "principles.md"] = _generated(pages.principles_markdown(known))
+    files[README] = _recorded(README.read_text(encoding="utf-8"))
     return files
+
+
+def _recorded(readme: str) -> str:
+    """Return the README with its example run anew: the sample request, and how its text begins."""
+    start, end = (readme.index(mark) for mark in _RECORDED)
+    request = json.loads((loaders.SAMPLES / "inputs" / "assess_maturity.json").read_text("utf-8"))
+    request["options"] = {"as_of": "2026-11-23"}
+    tool = registry.load("assess_maturity")
+    limits = calls.Limits(roots=(loaders.SAMPLES,))
+    text = calls.execute(tool, calls.prepare(tool, request), limits).text
+    shown = text[: text.index("\n## Next")].strip()
+    block = (
+        f"{_RECORDED[0]}\n\n```json\n{json.dumps(request, indent=2, ensure_ascii=False)}\n```\n\n"
+        "`midlevel_team` is a sample workspace of the package. The answer begins:\n\n"
+        f"````markdown\n{shown}\n…\n````\n\n"
+    )
+    return readme[:start] + block + readme[end:]
 
 
 def words() -> str:

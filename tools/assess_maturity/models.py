@@ -175,7 +175,7 @@ class Dimension(Frozen):
     score_high: Score = Field(description="Score if every unknown is automated, 0-100.")
     confidence: Probability = Field(description="Probability of the level, 0-1.")
     coverage: Probability = Field(description="Share of weighted practices known, 0-1.")
-    cell: str = Field(description="What this level looks like.")
+    cell: str = Field(description="What a team at this level looks like.")
     evidence: tuple[Evidence, ...] = Field(description="Evidence, strongest first.")
     evidence_in_all: int = Field(ge=0, description="Pieces of evidence, listed or not.")
     gaps: tuple[Gap, ...] = Field(description="Gaps, most pressing first.")

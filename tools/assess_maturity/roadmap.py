@@ -197,7 +197,7 @@ def _rewards(case: Case, wanted: Mapping[str, Candidate]) -> dict[str, float]:
 def _ordered(
     rubric: Rubric, wanted: Mapping[str, Candidate], rewards: Mapping[str, float]
 ) -> list[str]:
-    """Topological order; among what is free the known gaps, urgent, low, rewarding first."""
+    """Topological order; among what is free the known gaps, urgent, rewarding first."""
     key: dict[str, tuple[object, ...]] = {}
     blocked: dict[str, int] = {}
     unlocks: dict[str, list[str]] = {}
@@ -206,7 +206,6 @@ def _ordered(
         key[practice] = (
             candidate.confirm_first,
             not candidate.urgent,
-            entry.level,
             -round(rewards[practice] / (entry.effort.low + entry.effort.high), 6),
             practice,
         )

@@ -202,12 +202,16 @@ def _evidence(
     tools = [
         t for t in case.read.tools if case.rubric.dimension_of[t.practice] == standing.dimension
     ]
+    # The best piece of every practice first, then what else there is.
     found: list[Evidence] = []
+    more: list[Evidence] = []
     for practice in ranked:
         if len(found) >= most:
             break
-        found.extend(case.merged.evidence(practice))
-    found.extend(tools)
+        first, *others = case.merged.evidence(practice)
+        found.append(first)
+        more.extend(others)
+    found.extend((*more, *tools))
     return tuple(found[:most]), sum(spoken[p].count for p in ranked) + len(tools)
 
 

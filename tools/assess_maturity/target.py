@@ -58,7 +58,7 @@ def choose(context: Context, asked: int | None, current: int) -> Target:
 
 
 def _justified(criticality: str, live: list[str], team_size: int | None) -> tuple[int, str]:
-    served = f"{', '.join(live)} workloads" if live else "batch workloads or none named"
+    served = f"{', '.join(live)} workloads" if live else "no workload that serves live"
     if criticality == "high":
         if live and team_size is not None and team_size >= _LARGE_TEAM:
             return 4, f"high criticality, {served} and a team of {team_size}"

@@ -27,15 +27,16 @@ def narrate(result: AssessMaturityResult) -> str:
         f"{result.score_low} and {result.score_high}."
     )
     spread = (
-        f"{best.name} is furthest at level {best.level}: {_lower(best.cell)} "
-        f"{worst.name} is the weakest at level {worst.level}: {_lower(worst.cell)}"
+        f"{best.name} is furthest, nearest to level {best.level} ('{best.cell}'); "
+        f"{worst.name} is the weakest, nearest to level {worst.level} ('{worst.cell}')."
     )
     parts = [overall, spread]
     first = next((i for p in result.roadmap for i in p.items), None)
     if first is not None:
         verb = "check for" if first.confirm_first else "build"
+        aim = "reach" if result.target_level > result.level else "be sure of"
         parts.append(
-            f"To reach level {result.target_level} ({result.target_why}), first {verb} "
+            f"To {aim} level {result.target_level} ({result.target_why}), first {verb} "
             f"'{first.title}'."
         )
     if result.contradictions:
@@ -44,10 +45,6 @@ def narrate(result: AssessMaturityResult) -> str:
             "first."
         )
     return " ".join(parts)
-
-
-def _lower(text: str) -> str:
-    return text[0].lower() + text[1:]
 
 
 def render(result: AssessMaturityResult) -> str:

@@ -9,12 +9,19 @@ from mlops_advisor.tools.common.models import Truncated
 
 T = TypeVar("T")
 
-# 8000 tokens; JSON of this kind runs at 3.6 to 4.2 characters a token, so 3.25 is on the safe side.
+# 8000 tokens; JSON of this kind runs at 3.6 to 4.2 characters a token, 3.25 is on the safe side.
 LIMIT = 26_000
-_STAGES = (
-    {"evidence": 3, "gaps": 3, "recommendations": 6, "overlays": 6, "skipped": 4, "other": 8},
-    {"evidence": 2, "gaps": 2, "recommendations": 5, "overlays": 4, "skipped": 2, "other": 5},
-    {"evidence": 1, "gaps": 1, "recommendations": 3, "overlays": 3, "skipped": 1, "other": 3},
+# Evidence is the last to go: it is what the answer rests on.
+_COLUMNS = ("evidence", "gaps", "recommendations", "overlays", "skipped", "other", "questions")
+_STAGES = tuple(
+    dict(zip(_COLUMNS, row, strict=True))
+    for row in (
+        (3, 3, 6, 8, 6, 8, 12),
+        (3, 2, 5, 4, 3, 5, 8),
+        (3, 2, 4, 3, 2, 3, 6),
+        (2, 1, 3, 2, 1, 2, 5),
+        (1, 1, 2, 1, 1, 1, 3),
+    )
 )
 _OTHER = ("contradictions", "unread", "not_assessed", "warnings")
 
@@ -63,6 +70,7 @@ def _cut(result: AssessMaturityResult, stage: dict[str, int]) -> AssessMaturityR
         "dimensions": tuple(dimensions),
         "recommendations": kept,
         "roadmap": tuple(roadmap),
+        "questions": first("questions", result.questions, stage["questions"]),
         "overlays": first("overlays", result.overlays, stage["overlays"]),
         **{name: first(name, getattr(result, name), stage["other"]) for name in _OTHER},
     }

@@ -1,0 +1,1 @@
+"""Evidence from a workspace: collect (reads), parse, probe (one fact each), report."""

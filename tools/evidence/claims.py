@@ -146,7 +146,7 @@ def _holds(text: str, terms: tuple[tuple[str, ...], ...]) -> bool:
 
 
 def _asserts(sentence: Sentence, text: str) -> bool:
-    """False for plans, negations, open tasks, and what stands under such a heading."""
+    """Tell claims from plans, negations, open tasks, and what stands under such a heading."""
     if "[ ]" in text or _NOT.search(text):
         return False
     return not any(_NOT_HEADING.search(h) for h in sentence.headings)

@@ -100,7 +100,7 @@ class Hit(NamedTuple):
 
 
 def is_test_path(path: str) -> bool:
-    """True for test files and what lies in test folders."""
+    """Tell whether a path is that of a test, or lies in a folder of tests."""
     parts = path.lower().split("/")
     name = parts[-1]
     return (
@@ -139,7 +139,7 @@ class Code:
         return found
 
     def calls(self, *names: str) -> list[Hit]:
-        """Calls outside tests by full name; `mlflow.` and `mlflow.log_*` are prefixes.
+        """Find calls outside tests by full name; `mlflow.` and `mlflow.log_*` are prefixes.
 
         `*.log_metric` matches the last part whatever stands before it.
         """
@@ -159,11 +159,9 @@ class Code:
     def importing(self, *roots: str) -> list[PythonModule]:
         """Modules outside tests that import one of some packages (dotted prefixes too)."""
         wanted = {r.partition(".")[0] for r in roots}
-        found = []
-        for module in self.product.values():
-            if wanted & module.roots and self.import_line(module, *roots):
-                found.append(module)
-        return found
+        return [
+            m for m in self.product.values() if wanted & m.roots and self.import_line(m, *roots)
+        ]
 
     @staticmethod
     def import_line(module: PythonModule, *roots: str) -> int:
@@ -192,7 +190,7 @@ class Code:
         return frozenset(names)
 
     def is_used(self, module: PythonModule, scope: str) -> bool:
-        """True when the function or class around a call is itself called or decorated."""
+        """Tell whether the function or class around a call is itself called or decorated."""
         if not scope:
             return True
         parts = scope.split(".")
@@ -304,7 +302,7 @@ class Code:
         return found
 
     def _local_ml(self, path: str) -> bool:
-        """True when a module imported from this workspace brings the machine learning."""
+        """Tell whether a module imported from this workspace brings the machine learning."""
         return any(self.modules[t].roots & ML_ROOTS for t in self.edges.get(path, ()))
 
     @cached_property
@@ -354,28 +352,33 @@ class Code:
 
     def _serving_line(self, path: str, module: PythonModule) -> int:
         for call in module.calls:
-            if call.name in _APPS or call.name.startswith(_SERVE_CALLS):
-                near = self.closure([path])
-                if call.name.startswith(_SERVE_CALLS) or any(
-                    p in self.loads or p in self.predicts for p in near
-                ):
-                    return call.line
-                if any("predict" in s or "infer" in s for s in self._routes(module)):
-                    return call.line
-        for cls in module.classes:
-            if any(b.startswith(_SERVE_BASES) for b in cls.bases):
-                return cls.line
-        for function in module.functions:
-            if any(d.startswith(_SERVE_CALLS) for d in function.decorators):
-                return function.line
+            if call.name.startswith(_SERVE_CALLS):
+                return call.line
+            if call.name in _APPS and self._answers(path, module):
+                return call.line
+        lines = [c.line for c in module.classes if any(b.startswith(_SERVE_BASES) for b in c.bases)]
+        lines += [
+            f.line
+            for f in module.functions
+            if any(d.startswith(_SERVE_CALLS) for d in f.decorators)
+        ]
+        return lines[0] if lines else self._handler_line(path, module)
+
+    def _answers(self, path: str, module: PythonModule) -> bool:
+        """Tell whether an application has to do with a model."""
+        if any(p in self.loads or p in self.predicts for p in self.closure([path])):
+            return True
+        return any("predict" in s or "infer" in s for s in self._routes(module))
+
+    def _handler_line(self, path: str, module: PythonModule) -> int:
+        """Line of the functions that a cloud platform calls by name."""
         names = {f.name: f.line for f in module.functions}
+        uses = path in self.loads or path in self.predicts
         if "model_fn" in names and ("predict_fn" in names or "input_fn" in names):
             return names["model_fn"]
-        if "lambda_handler" in names and (path in self.predicts or path in self.loads):
+        if "lambda_handler" in names and uses:
             return names["lambda_handler"]
-        if {"init", "run"} <= names.keys() and path in self.loads:
-            return names["run"]
-        return 0
+        return names["run"] if {"init", "run"} <= names.keys() and path in self.loads else 0
 
     @staticmethod
     def _routes(module: PythonModule) -> list[str]:

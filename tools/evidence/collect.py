@@ -157,19 +157,7 @@ def _open_workspace(workspace: str, roots: tuple[Path, ...]) -> int:
     if not workspace or "\0" in workspace:
         raise _denied("the path is empty or holds a NUL", "give a folder, for example '.'")
     shown = escape(workspace)
-    wanted = os.path.normpath(roots[0].absolute() / workspace)
-    found: tuple[str, str] | None = None
-    for root in roots:
-        for base in (os.path.normpath(root.absolute()), str(root.resolve())):
-            if wanted == base or wanted.startswith(base.rstrip("/") + "/"):
-                found = (base, wanted[len(base) :].strip("/"))
-                break
-        if found:
-            break
-    if found is None:
-        allowed = ", ".join(escape(str(r)) for r in roots)
-        raise _denied(f"{shown!r} is outside the allowed folders", f"use a folder in: {allowed}")
-    base, rest = found
+    base, rest = _below_root(workspace, roots)
     try:
         here = os.open(base, _FOLDER_FLAGS & ~getattr(os, "O_NOFOLLOW", 0))
     except (OSError, ValueError) as error:
@@ -185,6 +173,19 @@ def _open_workspace(workspace: str, roots: tuple[Path, ...]) -> int:
             os.close(here)
         here = below
     return here
+
+
+def _below_root(workspace: str, roots: tuple[Path, ...]) -> tuple[str, str]:
+    """Give the root that a path lies in, and the path from there; no file is looked at."""
+    wanted = os.path.normpath(roots[0].absolute() / workspace)
+    for root in roots:
+        for base in (os.path.normpath(root.absolute()), str(root.resolve())):
+            if wanted == base or wanted.startswith(base.rstrip("/") + "/"):
+                return base, wanted[len(base) :].strip("/")
+    allowed = ", ".join(escape(str(r)) for r in roots)
+    raise _denied(
+        f"{escape(workspace)!r} is outside the allowed folders", f"use a folder in: {allowed}"
+    )
 
 
 def _why_not(here: int, part: str, shown: str) -> PathDeniedError:
@@ -432,10 +433,7 @@ def _decode(content: bytes) -> str | None:
 def _summary(skipped: Sequence[Skip]) -> tuple[Skip, ...]:
     """Sort; many skips for one reason in one folder become one entry with their number."""
     groups = Counter((_parent(s.path), s.reason) for s in skipped)
-    shown: list[Skip] = []
-    for skip in skipped:
-        if groups[_parent(skip.path), skip.reason] <= _SUMMARY_OVER:
-            shown.append(skip)
+    shown = [s for s in skipped if groups[_parent(s.path), s.reason] <= _SUMMARY_OVER]
     for (parent, reason), count in groups.items():
         if count > _SUMMARY_OVER:
             shown.append(Skip(f"{parent or '.'}/", f"{count} entries: {reason}"))

@@ -216,20 +216,17 @@ class Flows:
         return found
 
     def _argo(self) -> list[Flow]:
-        found: list[Flow] = []
-        for m in self._files.kinds(
-            "Workflow", "CronWorkflow", "WorkflowTemplate", "PipelineRun", "Pipeline"
-        ):
-            if m.api.startswith(("argoproj.io", "tekton.dev")):
-                found.append(
-                    Flow(
-                        "Argo Workflows" if "argo" in m.api else "Tekton",
-                        m.path,
-                        m.line,
-                        self._words(m.node.walk()),
-                    )
-                )
-        return found
+        kinds = ("Workflow", "CronWorkflow", "WorkflowTemplate", "PipelineRun", "Pipeline")
+        return [
+            Flow(
+                "Argo Workflows" if "argo" in m.api else "Tekton",
+                m.path,
+                m.line,
+                self._words(m.node.walk()),
+            )
+            for m in self._files.kinds(*kinds)
+            if m.api.startswith(("argoproj.io", "tekton.dev"))
+        ]
 
     @staticmethod
     def _words(pairs: Iterable[tuple[str, Node]]) -> bool:
@@ -299,10 +296,8 @@ class Flows:
             )
             if not relevant and training_flows:
                 continue
-            for call in module.calls:
-                trigger = _call_trigger(path, call)
-                if trigger is not None:
-                    found.append(trigger)
+            triggers = (_call_trigger(path, c) for c in module.calls)
+            found += [t for t in triggers if t is not None]
             for function in module.functions:
                 if any(d.startswith(_SCHEDULERS) for d in function.decorators):
                     found.append(Trigger("schedule", path, function.line))

@@ -50,7 +50,7 @@ class IgnoreRules:
         self._suffixes, self._complex = tuple(suffixes), tuple(rest)
 
     def decide(self, path: str, *, folder: bool) -> bool | None:
-        """True: ignored; False: kept by a negation; None: no pattern speaks."""
+        """Give True for ignored, False for kept by a negation, None when no pattern speaks."""
         name = path.rsplit("/", 1)[-1]
         folder_only = self._names.get(name)
         if folder_only is not None and (folder or not folder_only):

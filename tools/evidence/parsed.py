@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -92,8 +93,6 @@ class Parsed:
         return Place(path, max(1, line), excerpt(text))
 
     def _line_in_notebook(self, path: str, line: int, book: Notebook) -> int:
-        import json  # only here, for a handful of places
-
         text, at = self.text(path), 0
         for _, _, source in book.lines[max(0, line - 4) : line]:
             found = text.find(json.dumps(source)[1:-1], at)
@@ -121,7 +120,7 @@ class Parsed:
 
     @staticmethod
     def is_aside(path: str) -> bool:
-        """True for examples, documentation and fixtures."""
+        """Tell whether a path lies among examples, documentation and fixtures."""
         return not _ASIDE.isdisjoint(path.lower().split("/")[:-1])
 
     @cached_property

@@ -344,26 +344,25 @@ class Runs:
         words = _TOKEN.findall(text)
         if _PYTEST.search(text):
             found |= self._tests_named(words)
+        runner = bool(_RUNNER.search(text))
         for i, word in enumerate(words[:200]):
-            if word.endswith((".py", ".ipynb")):
-                path = self.file_named(word)
-                if path and (_RUNNER.search(text) or word.startswith("./") or i == 0):
-                    found.add(path)
-            elif word == "-m" and i + 1 < len(words):
-                path = code.resolve(words[i + 1], "") or code.resolve(
-                    words[i + 1] + ".__main__", ""
-                )
-                if path:
-                    found.add(path)
-            elif ":" in word and word.rpartition(":")[2].isidentifier():
-                path = code.resolve(word.rpartition(":")[0], "")
-                if path:
-                    found.add(path)
-            elif word in self._console:
-                found.add(self._console[word])
+            before = words[i - 1] if i else ""
+            path = self._started_by(word, before, direct=runner or i == 0)
+            if path:
+                found.add(path)
         if "kedro" in words and "run" in words:
             found.update(p for p in code.product if "pipeline" in p.lower())
         return found
+
+    def _started_by(self, word: str, before: str, *, direct: bool) -> str:
+        """Path of the module that one word of a command starts; empty when none."""
+        if word.endswith((".py", ".ipynb")):
+            return self.file_named(word) if direct or word.startswith("./") else ""
+        if before == "-m":
+            return self._code.resolve(word, "") or self._code.resolve(f"{word}.__main__", "")
+        if ":" in word and word.rpartition(":")[2].isidentifier():
+            return self._code.resolve(word.rpartition(":")[0], "")
+        return self._console.get(word, "")
 
     def _tests_named(self, words: list[str]) -> set[str]:
         tests = self._code.tests

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
@@ -77,23 +78,20 @@ class Stages:
     @cached_property
     def serving(self) -> tuple[str, int] | None:
         """Path and line of something that serves a model online."""
+        return next(self._serving(), None)
+
+    def _serving(self) -> Iterator[tuple[str, int]]:
         for path, line in self._code.serving.items():
             if not self._files.is_aside(path):
-                return path, line
+                yield path, line
         for manifest in self._files.kinds(*_SERVE_KINDS):
             if manifest.api.startswith(_SERVE_APIS):
-                return manifest.path, manifest.line
-        for path, block in self._files.resources(*_SERVE_RESOURCES):
-            return path, block.line
-        for run in self._runs.matching(_SERVE):
-            return run.path, run.line
-        for path in self._files.named("bentofile.yaml", "cog.yaml"):
-            return path, 1
-        for file in self._files.yaml_files(
-            holding=("OnlineDeployment", "AWS::SageMaker::Endpoint")
-        ):
-            return file.path, 1
-        return None
+                yield manifest.path, manifest.line
+        yield from ((p, b.line) for p, b in self._files.resources(*_SERVE_RESOURCES))
+        yield from ((r.path, r.line) for r in self._runs.matching(_SERVE))
+        yield from ((p, 1) for p in self._files.named("bentofile.yaml", "cog.yaml"))
+        words = ("OnlineDeployment", "AWS::SageMaker::Endpoint")
+        yield from ((f.path, 1) for f in self._files.yaml_files(holding=words))
 
     @cached_property
     def batch(self) -> tuple[str, int] | None:

@@ -14,6 +14,23 @@ _OFF: Final = re.compile(
     r"^\s{0,4}(?:\$\{\{\s{0,4})?(?:false|0|'false'|\"false\")(?:\s{0,4}\}\})?\s{0,4}$",
     re.IGNORECASE,
 )
+_FOLDERS: Final = (
+    ("/.github/workflows/", "github"),
+    ("/.circleci/config.y", "circleci"),
+    ("/.azure-pipelines/", "azure"),
+    ("/.azuredevops/", "azure"),
+    ("/.pipelines/", "azure"),
+    ("/.buildkite/", "buildkite"),
+)
+_NAMES: Final = (
+    (".gitlab-ci", "gitlab"),
+    ("azure-pipeline", "azure"),
+    ("cloudbuild", "cloudbuild"),
+    ("buildspec", "codebuild"),
+    ("bitbucket-pipelines", "bitbucket"),
+    (".travis", "travis"),
+    (".drone", "drone"),
+)
 _EVENTS: Final = {
     "push": "push",
     "pull_request": "pull_request",
@@ -82,31 +99,12 @@ def system_of(path: str) -> str:
     """Name of the CI system a file belongs to, by its path; empty when none."""
     name = path.rsplit("/", 1)[-1].lower()
     low = "/" + path.lower()
-    if "/.github/workflows/" in low and name.endswith((".yml", ".yaml")):
-        return "github"
     if not name.endswith((".yml", ".yaml")):
         return "jenkins" if name.startswith("jenkinsfile") else ""
-    if name.startswith(".gitlab-ci"):
-        return "gitlab"
-    if (
-        name.startswith("azure-pipeline")
-        or "/.azure-pipelines/" in low
-        or "/.pipelines/" in low
-        or "/.azuredevops/" in low
-    ):
-        return "azure"
-    if low.endswith("/.circleci/config.yml"):
-        return "circleci"
-    for start, system in (
-        ("cloudbuild", "cloudbuild"),
-        ("buildspec", "codebuild"),
-        ("bitbucket-pipelines", "bitbucket"),
-        (".travis", "travis"),
-        (".drone", "drone"),
-    ):
-        if name.startswith(start):
+    for folder, system in _FOLDERS:
+        if folder in low:
             return system
-    return "buildkite" if "/.buildkite/" in low else ""
+    return next((system for start, system in _NAMES if name.startswith(start)), "")
 
 
 def jobs_of(path: str, system: str, docs: Iterable[Node]) -> tuple[Job, ...]:
@@ -121,7 +119,7 @@ def jobs_of(path: str, system: str, docs: Iterable[Node]) -> tuple[Job, ...]:
 
 
 def jenkins_jobs(path: str, text: str) -> tuple[Job, ...]:
-    """A Jenkinsfile as one job: its `sh` steps; `input` makes it wait for a person."""
+    """Read a Jenkinsfile as one job: its `sh` steps; `input` makes it wait for a person."""
     steps: list[Step] = []
     manual = False
     for number, line in enumerate(text.split("\n"), 1):
@@ -245,8 +243,8 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
         if name in _GITLAB_KEYS or name.startswith(".") or body.map is None:
             continue
         stage_of[name] = body.text_at("stage")
-    for name in stage_of:
-        body = doc.map[name] if doc.map else Node(0)
+    for name, stage in stage_of.items():
+        body = doc.child(name) or Node(0)
         text_rules = " ".join(n.text for _, n in body.walk() if n.text)[:4_000]
         events = {"push"}
         if "merge_request_event" in text_rules or "merge_requests" in text_rules:
@@ -259,7 +257,6 @@ def _gitlab(path: str, doc: Node) -> list[Job]:
             r.text_at("when") == "manual" for r in body.list_at("rules")
         )
         env = body.child("environment")
-        stage = stage_of[name]
         earlier = order[: order.index(stage)] if stage in order else []
         needs = tuple(n.text_at("job") or n.text for n in body.list_at("needs")) or tuple(
             n for n, s in stage_of.items() if s in earlier

@@ -31,36 +31,45 @@ class Document:
 
 def parse_markdown(path: str, text: str) -> Document:
     """Read a document line by line."""
-    headings: list[tuple[int, int, str]] = []
-    sentences: list[Sentence] = []
-    code: list[tuple[int, str]] = []
-    above: list[tuple[int, str]] = []
-    fence = ""
-    comment = False
+    reader = _Reader()
     for number, full in enumerate(text.split("\n"), 1):
-        line = full[:_MAX_LINE].strip()
-        if fence:
-            if line.startswith(fence):
-                fence = ""
-            elif line:
-                code.append((number, line))
-            continue
-        if line.startswith(("```", "~~~")):
-            fence = line[:3]
-            continue
-        if comment or line.startswith("<!--"):
-            comment = "-->" not in line
-            continue
-        if line.startswith("#"):
-            title = line.lstrip("#").strip().lower()
-            level = len(line) - len(line.lstrip("#"))
-            headings.append((number, level, title))
-            above = [(lv, t) for lv, t in above if lv < level] + [(level, title)]
-            continue
-        if not line or line.startswith(("|--", "|:", "[!", "![")):
-            continue
-        path_above = tuple(t for _, t in above)
-        for part in _SPLIT.split(line):
-            if part.strip():
-                sentences.append(Sentence(number, part.strip(), path_above))
-    return Document(path, tuple(headings), tuple(sentences), tuple(code))
+        reader.take(number, full[:_MAX_LINE].strip())
+    return Document(path, tuple(reader.headings), tuple(reader.sentences), tuple(reader.code))
+
+
+class _Reader:
+    """Takes lines one by one; knows whether it stands in a code block or a comment."""
+
+    def __init__(self) -> None:
+        self.headings: list[tuple[int, int, str]] = []
+        self.sentences: list[Sentence] = []
+        self.code: list[tuple[int, str]] = []
+        self._above: list[tuple[int, str]] = []
+        self._fence = ""
+        self._comment = False
+
+    def take(self, number: int, line: str) -> None:
+        if self._fence:
+            self._in_code(number, line)
+        elif line.startswith(("```", "~~~")):
+            self._fence = line[:3]
+        elif self._comment or line.startswith("<!--"):
+            self._comment = "-->" not in line
+        elif line.startswith("#"):
+            self._heading(number, line)
+        elif line and not line.startswith(("|--", "|:", "[!", "![")):
+            above = tuple(t for _, t in self._above)
+            parts = (p.strip() for p in _SPLIT.split(line))
+            self.sentences.extend(Sentence(number, p, above) for p in parts if p)
+
+    def _in_code(self, number: int, line: str) -> None:
+        if line.startswith(self._fence):
+            self._fence = ""
+        elif line:
+            self.code.append((number, line))
+
+    def _heading(self, number: int, line: str) -> None:
+        title = line.lstrip("#").strip().lower()
+        level = len(line) - len(line.lstrip("#"))
+        self.headings.append((number, level, title))
+        self._above = [(lv, t) for lv, t in self._above if lv < level] + [(level, title)]

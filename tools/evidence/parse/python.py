@@ -378,7 +378,7 @@ def _value(node: ast.AST) -> Value:
 
 
 def _item(node: ast.AST) -> Value:
-    """A value that is no list, so that lists in lists are not followed."""
+    """Read a value that is no list, so that lists in lists are not followed."""
     if isinstance(node, ast.Constant):
         return _value(node)
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
@@ -407,7 +407,7 @@ def _dict_items(node: ast.Dict) -> dict[str, Value]:
 
 
 def _annotation(node: ast.expr | None) -> str:
-    """Main name of an annotation: `Annotated[list[Item], ...]` gives Item."""
+    """Give the main name of an annotation: `Annotated[list[Item], ...]` gives Item."""
     for _ in range(6):
         if isinstance(node, ast.Subscript):
             inner = node.slice
@@ -449,7 +449,7 @@ def _stops(body: list[ast.stmt]) -> str:
 
 
 def _swallows(handler: ast.ExceptHandler) -> bool:
-    """An except that neither raises nor exits lets the failure pass unseen."""
+    """Tell whether an `except` lets the failure pass unseen: it neither raises nor exits."""
     return not any(
         isinstance(s, (ast.Raise, ast.Return))
         or (

@@ -17,7 +17,7 @@ _MAX_LINE: Final = 2_000
 
 
 def read_lines(path: str, text: str) -> PythonModule:
-    """The same summary, poorer, from single lines."""
+    """Make the same summary, a poorer one, from single lines."""
     module = PythonModule(path)
     aliases: dict[str, str] = {}
     scope = ""

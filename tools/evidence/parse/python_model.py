@@ -111,5 +111,5 @@ class PythonModule:
     roots: frozenset[str] = frozenset()  # top-level packages imported
 
     def scoped(self, scope: str) -> list[Call]:
-        """Calls inside a function or class, nested ones included."""
+        """Find calls inside a function or class, nested ones included."""
         return [c for c in self.calls if c.scope == scope or c.scope.startswith(scope + ".")]

@@ -29,7 +29,7 @@ class Block:
         return next((n for n, text in self.body if word in text), 0)
 
     def text(self) -> str:
-        """The body as one text."""
+        """Join the body into one text."""
         return "\n".join(text for _, text in self.body)
 
 

@@ -90,7 +90,7 @@ class Node:
                     stack.append(pair)
 
     def below(self) -> Iterator[Node]:
-        """This node and all below, each once."""
+        """Go through the node and all below it, each once."""
         seen = {id(self)}
         stack = [self]
         while stack and len(seen) < _WALK_NODES:

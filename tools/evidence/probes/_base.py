@@ -76,14 +76,14 @@ def show(repo: Repository, found: Iterable[Spot | tuple[str, int]]) -> tuple[Pla
 def present(
     repo: Repository, strength: Strength, detail: str, found: Iterable[Spot | tuple[str, int]]
 ) -> Verdict:
-    """The practice is there, this strong."""
+    """Say that the practice is there, and how strong the evidence is."""
     return Verdict(Outcome.PRESENT, detail, strength, show(repo, found))
 
 
 def absent(
     repo: Repository, detail: str, found: Iterable[Spot | tuple[str, int] | None] = ()
 ) -> Verdict:
-    """Looked for where it would have to be, and not there."""
+    """Say that it was looked for where it would have to be, and is not there."""
     return Verdict(Outcome.ABSENT, detail, None, show(repo, [f for f in found if f is not None]))
 
 
@@ -98,7 +98,7 @@ def unknown(detail: str) -> Verdict:
 
 
 def not_applicable(detail: str) -> Verdict:
-    """The workspace lacks the stage that makes the practice relevant."""
+    """Say that the workspace lacks the stage that makes the practice relevant."""
     return Verdict(Outcome.NOT_APPLICABLE, detail)
 
 
@@ -164,7 +164,7 @@ def _weakness(repo: Repository, spot: Spot, *, stops: bool) -> str:
 def from_code(
     repo: Repository, what: str, found: Iterable[Spot], *, stops: bool = False, most: Strength = E
 ) -> Verdict | None:
-    """A present verdict from spots in code, or None when there are none."""
+    """Make a present verdict from spots in code, or None when there are none."""
     graded = grade(repo, found, stops=stops)
     if graded is None:
         return None
@@ -182,7 +182,7 @@ def first_of(repo: Repository, *looks: Callable[[Repository], Verdict | None]) -
 
 
 def stronger(*verdicts: Verdict | None) -> Verdict | None:
-    """The verdict with the most strength, the first among equals."""
+    """Pick the verdict with the most strength, the first among equals."""
     best: Verdict | None = None
     for verdict in verdicts:
         if verdict is not None and (best is None or (verdict.strength or 0) > (best.strength or 0)):

@@ -127,7 +127,7 @@ def deploy_jobs(repo: Repository) -> list[tuple[Job, int]]:
 
 
 def says_deploy(job: Job) -> bool:
-    """True for a job that calls itself a deployment."""
+    """Tell whether a job calls itself a deployment."""
     low = f"{job.name} {' '.join(s.name for s in job.steps)}".lower()
     return "deploy" in low or "release" in low or "promote" in low
 
@@ -153,7 +153,7 @@ def applied(repo: Repository) -> tuple[Strength, str, tuple[str, int] | None]:
 
 @shared
 def gitops(repo: Repository) -> tuple[str, int] | None:
-    """An Argo CD or Flux object that applies this repository's manifests."""
+    """Find an Argo CD or Flux object that applies this repository's manifests."""
     for m in repo.kinds("Application", "ApplicationSet", "Kustomization", "HelmRelease"):
         if m.api.startswith(
             ("argoproj.io", "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io")

@@ -185,8 +185,8 @@ def _receivers(repo: Repository) -> tuple[list[tuple[str, int]], list[tuple[str,
                         good.append((file.path, receiver.line))
                     elif receiver.map is not None:
                         empty.append((file.path, receiver.line))
-                for point in [*holder.list_at("contactPoints"), *holder.list_at("contact_points")]:
-                    good.append((file.path, point.line))
+                points = [*holder.list_at("contactPoints"), *holder.list_at("contact_points")]
+                good += [(file.path, p.line) for p in points]
     return good, empty
 
 

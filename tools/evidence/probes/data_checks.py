@@ -241,13 +241,11 @@ def _own(repo: Repository, kind: str, words: tuple[str, ...]) -> Verdict | None:
             or not module.roots & {"pandas", "polars", "pyspark", "numpy", "dask", "pyarrow"}
         ):
             continue
-        for check in module.checks:
-            if (
-                not check.constant
-                and any(n in words for n in check.names)
-                and _about_data(check.names, kind)
-            ):
-                found.append(Spot(path, check.line, check.scope, check.swallowed))
+        found += [
+            Spot(path, c.line, c.scope, c.swallowed)
+            for c in module.checks
+            if not c.constant and any(n in words for n in c.names) and _about_data(c.names, kind)
+        ]
     return from_code(repo, f"Own code stops on a wrong {kind}", found, stops=True)
 
 

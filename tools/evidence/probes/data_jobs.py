@@ -1,4 +1,4 @@
-"""Is training data prepared by a job?"""
+"""Preparation of training data by a job."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _data_jobs(repo: Repository) -> Verdict:
 
 
 def _prepares(repo: Repository, module: PythonModule) -> Spot | None:
-    """A module named after preparation that reads data, and writes it or hands it to training."""
+    """Find where a module named after preparation reads data to write it or to train on it."""
     name = module.path.rsplit("/", 1)[-1].lower()
     if not any(n in name for n in _NAMES) and not any(
         n in f.last.lower() for f in module.functions for n in _NAMES

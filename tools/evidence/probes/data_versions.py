@@ -1,4 +1,4 @@
-"""Which data was a model trained on?"""
+"""Versions of the data that models are trained on."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _dvc(repo: Repository) -> Verdict | None:
 
 
 def _calls(repo: Repository) -> Verdict | None:
-    hits = [h for h in repo.code.calls(*_CALLS)]
+    hits = repo.code.calls(*_CALLS)
     found = [
         Spot(h.module.path, h.call.line, h.call.scope, h.call.swallowed)
         for h in hits
@@ -146,7 +146,7 @@ def _time_travel(repo: Repository) -> Verdict | None:
 
 
 def _hashes(repo: Repository) -> Verdict | None:
-    """A hash of the data that is stored with the run."""
+    """Find a hash of the data that is stored with the run."""
     code = repo.code
     found = []
     for hit in code.calls("hashlib.", "*.hash_pandas_object", "pandas.util.hash_pandas_object"):

@@ -1,4 +1,4 @@
-"""Is drift measured, and the quality of live predictions?"""
+"""Drift, and the quality of live predictions."""
 
 from __future__ import annotations
 

@@ -124,7 +124,7 @@ def is_metric(name: str) -> bool:
 
 
 def _judges(check: Check) -> bool:
-    """A comparison of a measure with a limit."""
+    """Tell whether a check compares a measure with a limit."""
     return check.compares and any(is_metric(n) for n in check.names)
 
 

@@ -249,7 +249,7 @@ def _feature_store(repo: Repository) -> Verdict:
 
 
 def _catalogue(repo: Repository) -> Verdict | None:
-    """A file of features with owner and meaning, and code that reads it."""
+    """Find a file of features with owner and meaning, and code that reads it."""
     for file in repo.yaml_files(holding=("description", "meaning")):
         name = file.path.rsplit("/", 1)[-1]
         if "feature" not in name.lower():

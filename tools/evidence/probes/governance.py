@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlops_advisor.tools.evidence.parse.data import line_of
 from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.probes._base import (
     C,
@@ -13,6 +14,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     Verdict,
     W,
     absent,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -43,6 +45,7 @@ _APPROVAL_ACTIONS: Final = (
     "manualvalidation@",
     "lehtihet/manual-approval",
 )
+_PENDING: Final = "PendingManualApproval"
 _EMPTY_OWNERS: Final = (
     "",
     "airflow",
@@ -54,6 +57,9 @@ _EMPTY_OWNERS: Final = (
     "your-team",
     "team-name",
     "x",
+)
+_OWNER_LINE: Final = re.compile(
+    r"[\W_]{0,6}(?:model )?(?:owner|owned by|maintainer|contact)s?\W.{4}"
 )
 _PLACEHOLDER: Final = re.compile(
     (
@@ -73,52 +79,55 @@ _MIN_PURPOSE: Final = 15  # characters: less says nothing
     searched="CODEOWNERS, owner fields in model cards, manifests, catalogue files and pipelines",
 )
 def _owner(repo: Repository) -> Verdict:
-    fields: list[tuple[str, int]] = []
-    for file in repo.yaml_files(holding=("owner:", "owners:")):
-        if "/.github/" in f"/{file.path}":
-            continue
-        for doc in file.docs:
-            fields += [
-                (file.path, n.key_line)
-                for _, n in doc.find("owner", "owners", "model_owner")
-                if n.text.lower() not in _EMPTY_OWNERS or n.items
-            ]
-    for card in repo.documents:
-        if _CARD.search(card.path.lower()):
-            fields += [
-                (card.path, s.line)
-                for s in card.sentences
-                if re.match(
-                    r"[\W_]{0,6}(?:model )?(?:owner|owned by|maintainer|contact)s?\W",
-                    s.text.lower(),
-                )
-                and len(s.text) > 12
-            ][:1]
-    for path, module in repo.code.product.items():
-        for name, (value, line) in module.constants.items():
-            if (
-                name.endswith((".owner", "OWNER"))
-                and isinstance(value, str)
-                and value.lower() not in _EMPTY_OWNERS
-            ):
-                fields.append((path, line))
-        fields += [
-            (path, c.line)
-            for c in module.calls
-            if isinstance(v := c.kwargs.get("owner"), str) and v.lower() not in _EMPTY_OWNERS
-        ][:1]
+    fields = [*_owners_in_yaml(repo), *_owners_in_cards(repo), *_owners_in_code(repo)]
     owners = _code_owners(repo)
     if fields and repo.stages.ml:
-        return present(
-            repo, W, "A model, pipeline or feature names its owner.", fields + owners[:1]
-        )
+        detail = "A model, pipeline or feature names its owner."
+        return present(repo, W, detail, fields + owners[:1])
     if owners:
-        return present(
-            repo, C, "CODEOWNERS names who answers for the code; no model names its owner.", owners
-        )
+        detail = "CODEOWNERS names who answers for the code; no model names its owner."
+        return present(repo, C, detail, owners)
     if repo.stages.ml:
         return unknown("No owner is named here; the owner may be named elsewhere.")
     return not_applicable("No model is here.")
+
+
+def _owners_in_yaml(repo: Repository) -> list[tuple[str, int]]:
+    return [
+        (file.path, n.key_line)
+        for file in repo.yaml_files(holding=("owner:", "owners:"))
+        if "/.github/" not in f"/{file.path}"
+        for doc in file.docs
+        for _, n in doc.find("owner", "owners", "model_owner")
+        if n.items or n.text.lower() not in _EMPTY_OWNERS
+    ]
+
+
+def _owners_in_cards(repo: Repository) -> list[tuple[str, int]]:
+    return [
+        (card.path, sentence.line)
+        for card in repo.documents
+        if _CARD.search(card.path.lower())
+        for sentence in card.sentences
+        if _OWNER_LINE.match(sentence.text.lower())
+    ]
+
+
+def _owners_in_code(repo: Repository) -> list[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    for path, module in repo.code.product.items():
+        values = [
+            (value, line)
+            for name, (value, line) in module.constants.items()
+            if name.endswith((".owner", "OWNER"))
+        ]
+        values += [(c.kwargs["owner"], c.line) for c in module.calls if "owner" in c.kwargs]
+        found += [
+            (path, line)
+            for value, line in values
+            if isinstance(value, str) and value.lower() not in _EMPTY_OWNERS
+        ][:1]
+    return found
 
 
 def _code_owners(repo: Repository) -> list[tuple[str, int]]:
@@ -220,73 +229,71 @@ def _card_line(doc: Document) -> int:
     ),
 )
 def _approval(repo: Repository) -> Verdict:
+    verdict = first_of(repo, _waits, _pending, _protected)
+    if verdict is not None:
+        return verdict
+    automatic = [(j.path, line) for j, line in deploy_jobs(repo) if j.automatic]
+    if automatic and repo.stages.scoring is not None:
+        return absent(repo, "CI deploys here, and no step waits for an approval.", automatic)
+    if repo.stages.ml:
+        return unknown("Files do not tell who approves a release.")
+    return not_applicable("No model is here.")
+
+
+def _waits(repo: Repository) -> Verdict | None:
+    deploying = {id(j) for j, _ in deploy_jobs(repo)}
     found: list[tuple[str, int]] = []
-    for job in repo.jobs:
-        if job.disabled:
-            continue
-        deploys = (
-            any(j is job for j, _ in deploy_jobs(repo))
-            or "prod" in f"{job.environment} {job.name}".lower()
-        )
-        if job.manual and deploys and not job.soft:
+    for job in (j for j in repo.jobs if not j.disabled):
+        production = id(job) in deploying or "prod" in f"{job.environment} {job.name}".lower()
+        if (job.manual and production and not job.soft) or job.condition == "input":
             found.append((job.path, job.line))
-        for step in job.steps:
-            if not step.disabled and step.uses.lower().startswith(_APPROVAL_ACTIONS):
-                found.append((job.path, step.line))
-        if job.condition == "input":
-            found.append((job.path, job.line))
+        found += [
+            (job.path, s.line)
+            for s in job.steps
+            if not s.disabled and s.uses.lower().startswith(_APPROVAL_ACTIONS)
+        ]
     found += [
         (p, line)
         for p, b in repo.resources("github_repository_environment")
         if (line := b.has("reviewers"))
     ]
     found += [
-        (m.path, n.line)
+        (m.path, n.key_line)
         for m in repo.kinds("Workflow", "WorkflowTemplate")
-        for k, n in m.node.find("suspend")
+        for _, n in m.node.find("suspend")
         if n.map is not None
     ]
-    if found:
-        return present(repo, E, "A release waits for a person's approval.", found)
+    if not found:
+        return None
+    return present(repo, E, "A release waits for a person's approval.", found)
+
+
+def _pending(repo: Repository) -> Verdict | None:
+    names = ("sagemaker.", "*.register", "*.create_model_package", "*.update_model_package")
     pending = [
         h
-        for h in repo.code.calls(
-            "sagemaker.", "*.register", "*.create_model_package", "*.update_model_package"
-        )
-        if "PendingManualApproval" in h.call.kwargs.values()
+        for h in repo.code.calls(*names)
+        if _PENDING in h.call.kwargs.values()
         or "approval_status" in h.call.kwargs
         or "ModelApprovalStatus" in h.call.kwargs
     ]
     verdict = from_code(repo, "A registered model waits for approval", spots(pending))
     if verdict is not None:
         return verdict
-    text_hits = [
-        (p, repo.text(p).count("\n", 0, repo.text(p).find("PendingManualApproval")) + 1)
+    found = [
+        (p, line_of(repo.text(p), _PENDING))
         for p in repo.ending(".py", ".yml", ".yaml", ".json")
-        if "PendingManualApproval" in repo.text(p)
+        if _PENDING in repo.text(p)
     ]
-    if text_hits:
-        return present(repo, W, "A registered model waits for approval.", text_hits)
-    protected = [
-        (j.path, j.environment_line)
-        for j in repo.jobs
-        if j.environment and "prod" in j.environment.lower()
-    ]
-    if protected:
-        return present(
-            repo,
-            C,
-            "Production is a named environment; whether it asks for approval is not in the files.",
-            protected,
-        )
-    automatic = [(j.path, line) for j, line in deploy_jobs(repo) if j.automatic]
-    if automatic and repo.stages.scoring is not None:
-        return absent(repo, "CI deploys here, and no step waits for an approval.", automatic)
-    return (
-        unknown("Files do not tell who approves a release.")
-        if repo.stages.ml
-        else not_applicable("No model is here.")
-    )
+    return present(repo, W, "A registered model waits for approval.", found) if found else None
+
+
+def _protected(repo: Repository) -> Verdict | None:
+    found = [(j.path, j.environment_line) for j in repo.jobs if "prod" in j.environment.lower()]
+    if not found:
+        return None
+    detail = "Production is a named environment; whether it asks for approval is not in the files."
+    return present(repo, C, detail, found)
 
 
 @probe(

@@ -1,4 +1,4 @@
-"""Does CI train, evaluate or validate the model, or only the code around it?"""
+"""CI of the model, as opposed to that of the code around it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def model_lines(repo: Repository) -> list[Run]:
 
 
 def _tests_model(repo: Repository, path: str) -> bool:
-    """A test that imports training code, or loads a model and asserts something about it."""
+    """Tell whether a test imports training code, or loads a model and asserts something."""
     code = repo.code
     module = code.modules[path]
     if not any(c.kind == "assert" and not c.constant for c in module.checks):

@@ -97,7 +97,7 @@ def _image(repo: Repository) -> Verdict | None:
 
 
 def _holds_model(repo: Repository, instruction: Instruction) -> bool:
-    """An instruction that starts scoring code, or puts a model into the image."""
+    """Tell whether an instruction starts scoring code, or puts a model into the image."""
     low = instruction.text.lower()
     if instruction.name in ("CMD", "ENTRYPOINT"):
         scoring = repo.code.serving_code | frozenset(repo.code.batch)

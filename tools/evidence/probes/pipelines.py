@@ -174,7 +174,7 @@ def _retraining_on_signal(repo: Repository) -> Verdict:
 
 
 def _starts(module: PythonModule) -> Iterator[Spot]:
-    """Calls and steps that start training, where drift or quality is judged."""
+    """Find calls and steps that start training, where drift or quality is judged."""
     judged = any(
         w in n for c in (*module.checks, *module.branches) for n in c.names for w in _DRIFT
     )

@@ -14,6 +14,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     W,
     absent,
     contrary,
+    first_of,
     from_code,
     not_applicable,
     present,
@@ -50,6 +51,14 @@ _OUTPUTS: Final = frozenset(
 _PREDICTING: Final = frozenset(("predict", "predict_proba", "forecast"))
 _LOGGERS: Final = ("logging.", "structlog.", "loguru.")
 _ROUTES: Final = ("post", "put", "get", "route", "api_route")
+_VALIDATORS: Final = (
+    "jsonschema.validate",
+    "cerberus.",
+    "marshmallow.",
+    "*.model_validate",
+    "*.validate",
+    "*.parse_obj",
+)
 _INPUT_WORDS: Final = ("feature", "columns", "input", "payload", "schema", "missing", "required")
 _RAW: Final = ("get_json", "json", "get_data")
 
@@ -64,69 +73,64 @@ _RAW: Final = ("get_json", "json", "get_data")
     ),
 )
 def _input_checks(repo: Repository) -> Verdict:
-    typed: list[Spot] = []
-    raw: list[Spot] = []
-    bounded = False
+    verdict = first_of(repo, _typed_inputs, _library_checks, _own_checks, _raw_inputs)
+    if verdict is not None:
+        return verdict
+    if repo.stages.serving is not None and not repo.code.serving:
+        return unknown("The code that scores is not here.")
+    return needs_scoring(repo, "A model is used here, and its inputs are not checked.")
+
+
+def _routes(repo: Repository) -> list[tuple[PythonModule, Function]]:
+    modules = [repo.code.modules[p] for p in sorted(repo.code.serving)]
+    return [(m, f) for m in modules for f in m.functions if _is_route(f)]
+
+
+def _typed_inputs(repo: Repository) -> Verdict | None:
     models = _models(repo)
-    for path in repo.code.serving:
-        module = repo.code.modules[path]
-        for function in module.functions:
-            if _is_route(function):
-                hit = [a for _, a in function.params if a.rpartition(".")[2] in models]
-                if hit:
-                    typed.append(Spot(path, function.line, function.name))
-                    bounded = bounded or any(models[a.rpartition(".")[2]] for a in hit)
-                elif any(c.last in _RAW for c in module.scoped(function.name)) and not _checks(
-                    module, function
-                ):
-                    raw.append(Spot(path, function.line, function.name))
-    library = [
-        h
-        for h in repo.code.calls(
-            "jsonschema.validate",
-            "cerberus.",
-            "marshmallow.",
-            "*.model_validate",
-            "*.validate",
-            "*.parse_obj",
-        )
-        if h.module.path in scoring_code(repo)
+    typed = [
+        (Spot(m.path, f.line, f.name), models[a.rpartition(".")[2]])
+        for m, f in _routes(repo)
+        for _, a in f.params
+        if a.rpartition(".")[2] in models
     ]
-    library += [
+    if not typed:
+        return None
+    bounded = any(bounds for _, bounds in typed)
+    more = " with bounds of values" if bounded else "; types only, no bounds of values"
+    detail = f"The service refuses inputs that do not fit a typed model{more}."
+    return present(repo, E if bounded else W, detail, [spot for spot, _ in typed])
+
+
+def _library_checks(repo: Repository) -> Verdict | None:
+    found = [h for h in repo.code.calls(*_VALIDATORS) if h.module.path in scoring_code(repo)]
+    found += [
         h
         for h in repo.code.calls("bentoml.io.JSON", "bentoml.io.NumpyNdarray")
         if "pydantic_model" in h.call.kwargs or "enforce_shape" in h.call.kwargs
     ]
-    if typed:
-        strength = E if bounded else W
-        more = " with bounds of values" if bounded else "; types only, no bounds of values"
-        return present(
-            repo,
-            strength,
-            f"The service refuses inputs that do not fit a typed model{more}.",
-            typed,
-        )
-    verdict = from_code(repo, "Scoring code checks its inputs", spots(library), stops=True)
-    if verdict is not None:
-        return verdict
+    return from_code(repo, "Scoring code checks its inputs", spots(found), stops=True)
+
+
+def _own_checks(repo: Repository) -> Verdict | None:
     own = [
         Spot(p, c.line, c.scope, c.swallowed)
         for p in sorted({*repo.code.serving, *repo.code.batch})
         for c in repo.code.modules[p].checks
         if any(w in n for n in c.names for w in _INPUT_WORDS)
     ]
-    verdict = from_code(repo, "Scoring code refuses wrong inputs", own, stops=True)
-    if verdict is not None:
-        return verdict
-    if raw:
-        return contrary(repo, "The service takes raw JSON without checking it.", raw)
-    if repo.code.serving or repo.code.batch:
-        return needs_scoring(repo, "A model is used here, and its inputs are not checked.")
-    return (
-        unknown("The code that scores is not here.")
-        if repo.stages.scoring
-        else needs_scoring(repo, "")
-    )
+    return from_code(repo, "Scoring code refuses wrong inputs", own, stops=True)
+
+
+def _raw_inputs(repo: Repository) -> Verdict | None:
+    raw = [
+        Spot(m.path, f.line, f.name)
+        for m, f in _routes(repo)
+        if any(c.last in _RAW for c in m.scoped(f.name)) and not _checks(m, f)
+    ]
+    if not raw:
+        return None
+    return contrary(repo, "The service takes raw JSON without checking it.", raw)
 
 
 def _models(repo: Repository) -> dict[str, bool]:
@@ -234,7 +238,7 @@ def _captured(repo: Repository) -> list[tuple[str, int]]:
 
 
 def _keeps(call: Call, path: str, scopes: set[str]) -> bool:
-    """A call that stores, near a prediction: in its function, or in what is named after it."""
+    """Tell whether a call stores, near a prediction or in what is named after one."""
     if call.last not in _STORES:
         return False
     words = f"{path} {call.scope} {call.last}".lower()

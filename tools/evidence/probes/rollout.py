@@ -324,9 +324,7 @@ def _by_manifest(repo: Repository, found: list[Split], what: str) -> Verdict:
 )
 def _rollout_analysis(repo: Repository) -> Verdict:
     judged = [s for s in splits(repo) if s.judged and s.real]
-    templates = [
-        m for m in repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate", "MetricTemplate")
-    ]
+    templates = repo.kinds("AnalysisTemplate", "ClusterAnalysisTemplate", "MetricTemplate")
     if judged:
         missing = _missing_templates(repo)
         if missing:
@@ -434,7 +432,7 @@ def _alarmed(repo: Repository) -> list[tuple[str, int]]:
 
 
 def _on_failure(run: Run) -> bool:
-    """An undo that runs when the release has failed, and only then."""
+    """Tell whether an undo runs when the release has failed, and only then."""
     if any(w in run.text for w in ("--atomic", "--rollback-on-failure", "||")):
         return True
     conditions = (run.step.condition if run.step else "", run.job.condition if run.job else "")

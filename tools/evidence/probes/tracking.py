@@ -213,7 +213,7 @@ def _lineage(repo: Repository) -> Verdict:
 
 
 def data_recorded(repo: Repository) -> list[Spot]:
-    """Calls that record with a run which data it used."""
+    """Find calls that record with a run which data it used."""
     found = spots(
         repo.code.calls(
             "mlflow.log_input",

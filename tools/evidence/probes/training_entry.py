@@ -171,7 +171,7 @@ def _pinned_environment(repo: Repository) -> Verdict:
 
 
 def _whole(repo: Repository) -> list[Requirements]:
-    """Requirement files that fix every entry."""
+    """Pick the requirement files that fix every entry."""
     return [r for r in repo.requirements if r.names and max(r.fixed, r.hashed) >= len(r.names)]
 
 

@@ -120,9 +120,8 @@ def _serving_tests(repo: Repository) -> Verdict:
             (
                 c
                 for c in module.calls
-                if c.last in ("TestClient", "test_client", "AsyncClient")
+                if c.last in ("TestClient", "test_client", "AsyncClient", "invoke_endpoint")
                 or c.name.startswith(("requests.", "httpx.", "schemathesis."))
-                or c.last in ("invoke_endpoint",)
             ),
             None,
         )
