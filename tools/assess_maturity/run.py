@@ -208,9 +208,9 @@ def _evidence(
     for practice in ranked:
         if len(found) >= most:
             break
-        first, *others = case.merged.evidence(practice)
-        found.append(first)
-        more.extend(others)
+        pieces = case.merged.evidence(practice)
+        found.extend(pieces[:1])
+        more.extend(pieces[1:])
     found.extend((*more, *tools))
     return tuple(found[:most]), sum(spoken[p].count for p in ranked) + len(tools)
 
