@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
+from cachetools import LRUCache
 from pydantic import BaseModel, ValidationError
 
 from mlops_advisor.resources import loaders
@@ -38,6 +40,11 @@ _PROBLEMS_SHOWN = 20
 _NAME_SHOWN = 60
 _PROBLEM_SHOWN = 400
 _TEXT_AT_ONCE = 500  # characters of free text that are matched in a few milliseconds
+
+
+# Results by request: 128 of at most 30 kB or so with `detail: summary`.
+_KEPT: LRUCache[tuple[str, date, BaseModel], Outcome] = LRUCache(maxsize=128)
+_KEPT_LOCK = threading.Lock()
 
 
 class InternalError(Exception):
@@ -129,7 +136,11 @@ def prepare(tool: registry.Tool, arguments: Mapping[str, Any]) -> BaseModel:
 
 
 def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
-    """Run the tool.  Raises AdvisorError, or InternalError for everything else."""
+    """Run the tool.  Raises AdvisorError, or InternalError for everything else.
+
+    A tool is a function of its request, the date and the knowledge, so a result that rests on no
+    file is kept and given again for the very same request.
+    """
     with _guarded(tool.name):
         _check_roots(request, limits.roots)
         context = RunContext(
@@ -139,9 +150,31 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
             expired=limits.expired,
             progress=limits.progress,
         )
+        key = None if _reads_files(request) else (tool.name, context.as_of, request)
+        if key is not None and not _refresh(request):
+            with _KEPT_LOCK:
+                kept = _KEPT.get(key)
+            if kept is not None:
+                return kept
         result = tool.run(request, context)
         structured = result.model_dump(mode="json", exclude_none=True)
-        return Outcome(result=result, structured=structured, text=tool.render(result))
+        outcome = Outcome(result=result, structured=structured, text=tool.render(result))
+        if key is not None and not _degraded(result):
+            with _KEPT_LOCK:
+                _KEPT[key] = outcome
+        return outcome
+
+
+def _reads_files(request: BaseModel) -> bool:
+    return bool(getattr(request, "workspace", None) or getattr(request, "files", None))
+
+
+def _refresh(request: BaseModel) -> bool:
+    return bool(getattr(getattr(request, "options", None), "force_refresh", False))
+
+
+def _degraded(result: BaseModel) -> bool:
+    return bool(getattr(getattr(result, "degradation", None), "level", 0))
 
 
 def refusal(error: AdvisorError | InternalError) -> str:
@@ -158,7 +191,7 @@ def refusal(error: AdvisorError | InternalError) -> str:
 
 def takes_long(request: BaseModel) -> bool:
     """Say whether a run takes more than a few milliseconds: files to parse, or much text."""
-    if getattr(request, "workspace", None) or getattr(request, "files", None):
+    if _reads_files(request):
         return True
     texts: Sequence[str] = getattr(request, "practices", ())
     return sum(map(len, texts)) > _TEXT_AT_ONCE

@@ -48,7 +48,7 @@ class Row:
         """Return the line as shown."""
         verdict = "ok" if self.value <= self.bound else "OVER"
         value, bound = f"{self.value:.2f} {self.unit}", f"<= {self.bound:g} {self.unit}"
-        return f"{self.what:<62} {value:>11} {bound:>11} {verdict:>5} {self.runs:>5}"
+        return f"{self.what:<68} {value:>11} {bound:>11} {verdict:>5} {self.runs:>5}"
 
 
 def requests(count: int, seed: int) -> list[dict[str, Any]]:
@@ -106,7 +106,30 @@ def warm(runs: int, folder: Path) -> Row:
             for one in asked[WARM_UP:]:
                 params = {"name": TOOL, "arguments": one}
                 pairs.append((_timed(mine, params), _timed(bare, params)))
-    return Row("warm assess_maturity on answers, p50, to a constant result", *_ratio(pairs, 2.0))
+    what = "warm assess_maturity, every request new, p50, to a constant result"
+    return Row(what, *_ratio(pairs, 2.0))
+
+
+def repeated(runs: int, folder: Path) -> Row:
+    """Answers only, the same request again: p50 to a bare server that returns as many bytes."""
+    params = {"name": TOOL, "arguments": requests(1, seed=3)[0]}
+    with Peer(OURS, folder) as mine:
+        mine.handshake()
+        told = mine.call(TOOL, params["arguments"])
+        constant = folder / "constant.json"
+        constant.write_text(
+            json.dumps(
+                {"structured": told["structuredContent"], "text": told["content"][0]["text"]}
+            ),
+            "utf-8",
+        )
+        with Peer([*BARE, str(constant)], folder) as bare:
+            bare.handshake()
+            for _ in range(WARM_UP):
+                _timed(mine, params), _timed(bare, params)
+            pairs = [(_timed(mine, params), _timed(bare, params)) for _ in range(runs)]
+    what = "warm assess_maturity, the same request, p50, to a constant result"
+    return Row(what, *_ratio(pairs, 2.0))
 
 
 def workspace(runs: int, folder: Path, made: Path) -> Row:
@@ -157,12 +180,14 @@ def _size(result: dict[str, Any]) -> int:
 def main() -> int:
     """Measure, print the table; 1 when something is over its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=["ready", "warm", "files", "memory"], action="append")
+    parser.add_argument(
+        "--only", choices=["ready", "repeated", "warm", "files", "memory"], action="append"
+    )
     parser.add_argument("--ready-runs", type=int, default=15)
     parser.add_argument("--warm-runs", type=int, default=300)
     parser.add_argument("--file-runs", type=int, default=5)
     chosen = parser.parse_args()
-    wanted = chosen.only or ["ready", "warm", "files", "memory"]
+    wanted = chosen.only or ["ready", "repeated", "warm", "files", "memory"]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         made = folder / "made"
@@ -170,11 +195,12 @@ def main() -> int:
             made_workspace.make(made)
         steps: dict[str, Callable[[], Row]] = {
             "ready": lambda: ready(chosen.ready_runs, folder),
+            "repeated": lambda: repeated(chosen.warm_runs, folder),
             "warm": lambda: warm(chosen.warm_runs, folder),
             "files": lambda: workspace(chosen.file_runs, folder, made),
             "memory": lambda: memory(folder, made),
         }
-        print(f"{'what':<62} {'value':>11} {'promised':>11} {'':>5} {'runs':>5}")
+        print(f"{'what':<68} {'value':>11} {'promised':>11} {'':>5} {'runs':>5}")
         rows = []
         for name in wanted:
             rows.append(steps[name]())

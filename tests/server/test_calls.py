@@ -13,7 +13,7 @@ import anyio.to_thread
 import pytest
 from mcp import Client, MCPError
 
-from mlops_advisor.server import toolcall
+from mlops_advisor.server import calls, toolcall
 
 pytestmark = pytest.mark.anyio
 
@@ -289,3 +289,22 @@ async def test_calls_at_once_do_not_mix(build: Any, arguments: dict[str, Any]) -
         async with Client(build()) as client, anyio.create_task_group() as group:
             for number in range(50):
                 group.start_soon(one, client, f"p{number}")
+
+
+def test_the_same_request_is_answered_from_what_is_kept_unless_told_otherwise() -> None:
+    tool = calls.load("assess_maturity")
+    arguments = {"practices": ["Data is versioned with DVC."], "options": {"as_of": "2026-11-23"}}
+    first = calls.execute(tool, calls.prepare(tool, arguments), calls.Limits())
+    again = calls.execute(tool, calls.prepare(tool, arguments), calls.Limits())
+    assert again is first
+    arguments["options"] = {"as_of": "2026-11-23", "force_refresh": True}
+    anew = calls.execute(tool, calls.prepare(tool, arguments), calls.Limits())
+    assert anew is not first
+    assert anew.structured == first.structured
+
+
+def test_what_rests_on_files_is_never_kept() -> None:
+    tool = calls.load("assess_maturity")
+    request = calls.prepare(tool, {"files": [{"path": "a.py", "content": "x = 1"}]})
+    first = calls.execute(tool, request, calls.Limits())
+    assert calls.execute(tool, request, calls.Limits()) is not first

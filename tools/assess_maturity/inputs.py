@@ -97,15 +97,17 @@ def read(request: AssessMaturityInput, context: RunContext, matcher: Matcher) ->
 def _with_files(found: Read, request: AssessMaturityInput, context: RunContext) -> Read:
     # Parsers are imported on first use, so that a server without workspaces stays light.
     from mlops_advisor.tools.evidence.collect import collect, collect_inline  # noqa: PLC0415
+    from mlops_advisor.tools.evidence.pause import collector_paused  # noqa: PLC0415
     from mlops_advisor.tools.evidence.run import probe_all  # noqa: PLC0415
 
-    if request.workspace is not None:
-        workspace = collect(request.workspace, context.roots, expired=context.expired)
-    else:
-        workspace = collect_inline([(f.path, f.content) for f in request.files])
-    context.progress(1, 3, f"{len(workspace.files)} files read")
-    report = probe_all(workspace, expired=context.expired)
-    context.progress(2, 3, f"{len(report.facts)} facts found")
+    with collector_paused():
+        if request.workspace is not None:
+            workspace = collect(request.workspace, context.roots, expired=context.expired)
+        else:
+            workspace = collect_inline([(f.path, f.content) for f in request.files])
+        context.progress(1, 3, f"{len(workspace.files)} files read")
+        report = probe_all(workspace, expired=context.expired)
+        context.progress(2, 3, f"{len(report.facts)} facts found")
     inventory = report.inventory
     skipped = tuple(f"{s.path}: {s.reason}" for s in inventory.skipped)
     not_analysed = tuple(f"{s.path}: {s.reason}" for s in inventory.not_analysed)

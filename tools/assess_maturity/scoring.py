@@ -260,11 +260,15 @@ class Rubric:
         raised can lower a score.
         """
         most, divisor = self._carry.most, self._carry.divisor
-        lent = [int((t - o) / divisor) for t, o in zip(total, own, strict=True)]
-        a, b, c, _ = [
-            max(-most, min(n, most if level < barrier else 0)) for level, n in enumerate(lent, 1)
-        ]
-        return (a, b, c, 0)
+        lent = [0, 0, 0, 0]
+        for at in range(LEVELS - 2):
+            part = int((total[at] - own[at]) / divisor)
+            if part > 0:
+                lent[at] = min(part, most) if at + 1 < barrier else 0
+            else:
+                lent[at] = max(part, -most)
+        a, b, c, d = lent
+        return (a, b, c, d)
 
     def _lacking_keys(
         self,
@@ -278,10 +282,10 @@ class Rubric:
         found: dict[str, int] = {}
         for practice, level in self._keys[dimension]:
             fact = known.get(practice)
-            if fact is None or not fact.settled:
-                absent = open_counts or (fact is not None and fact.answer == "no")
+            if fact is None:
+                absent = open_counts
             else:
-                absent = fact.answer == "no"
+                absent = fact.answer == "no" or (open_counts and not fact.settled)
             if absent and practice not in excluded:
                 found[practice] = level
         return found
@@ -383,6 +387,9 @@ def expected(odds: tuple[float, ...]) -> float:
     """Return 25 x the expected level, 0-100."""
     _, b, c, d, e = odds
     return min(100.0, 25.0 * b + 50.0 * c + 75.0 * d + 100.0 * e)
+
+
+_NOTHING_LENT: Net = (0, 0, 0, 0)
 
 
 def carried(points: Points, carry: Net) -> Points:

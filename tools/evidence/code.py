@@ -123,19 +123,26 @@ class Code:
     # --- calls by name ----------------------------------------------------------------------
 
     @cached_property
-    def _by_root(self) -> dict[str, list[Hit]]:
+    def by_name(self) -> dict[str, list[Hit]]:
+        """Calls outside tests by full name."""
         found: dict[str, list[Hit]] = defaultdict(list)
         for module in self.product.values():
             for call in module.calls:
-                found[call.name.partition(".")[0].removesuffix("()")].append(Hit(module, call))
+                found[call.name].append(Hit(module, call))
         return found
 
     @cached_property
-    def _by_last(self) -> dict[str, list[Hit]]:
-        found: dict[str, list[Hit]] = defaultdict(list)
-        for module in self.product.values():
-            for call in module.calls:
-                found[call.last].append(Hit(module, call))
+    def _names_by_root(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.by_name:
+            found[name.partition(".")[0].removesuffix("()")].append(name)
+        return found
+
+    @cached_property
+    def _names_by_last(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = defaultdict(list)
+        for name in self.by_name:
+            found[name.rpartition(".")[2]].append(name)
         return found
 
     def calls(self, *names: str) -> list[Hit]:
@@ -143,18 +150,19 @@ class Code:
 
         `*.log_metric` matches the last part whatever stands before it.
         """
-        found: dict[int, Hit] = {}
+        wanted: set[str] = set()
         for name in names:
-            if name.startswith("*."):
-                for hit in self._by_last.get(name[2:], ()):
-                    found[id(hit.call)] = hit
-                continue
             prefix = name.rstrip("*")
-            exact = name == prefix and not name.endswith(".")
-            for hit in self._by_root.get(name.partition(".")[0], ()):
-                if hit.call.name == name or (not exact and hit.call.name.startswith(prefix)):
-                    found[id(hit.call)] = hit
-        return sorted(found.values(), key=lambda h: (h.module.path, h.call.line, h.call.name))
+            if name.startswith("*."):
+                wanted.update(self._names_by_last.get(name[2:], ()))
+            elif prefix != name or name.endswith("."):
+                root = name.partition(".")[0]
+                found = self._names_by_root.get(root, ())
+                wanted.update(n for n in found if n.startswith(prefix))
+            elif name in self.by_name:
+                wanted.add(name)
+        hits = [h for n in wanted for h in self.by_name[n]]
+        return sorted(hits, key=lambda h: (h.module.path, h.call.line, h.call.name))
 
     def importing(self, *roots: str) -> list[PythonModule]:
         """Modules outside tests that import one of some packages (dotted prefixes too)."""
@@ -174,20 +182,21 @@ class Code:
 
     @cached_property
     def names_used(self) -> frozenset[str]:
-        """Last parts of everything called, decorated or handed over by name outside tests."""
-        names: set[str] = set()
+        """Parts of everything called, and what is decorated or handed over, outside tests."""
+        dotted: set[str] = set(self.by_name)
         for module in self.product.values():
             for call in module.calls:
-                names.add(call.last.removesuffix("()"))
-                names.update(part.removesuffix("()") for part in call.name.split("."))
                 for value in (*call.args, *call.kwargs.values()):
-                    for one in value if isinstance(value, tuple) else (value,):
-                        if isinstance(one, Ref):
-                            names.add(one.name.rpartition(".")[2].removesuffix("()"))
+                    if value.__class__ is Ref:
+                        dotted.add(value.name.rpartition(".")[2])
+                    elif isinstance(value, tuple):
+                        dotted.update(
+                            v.name.rpartition(".")[2] for v in value if isinstance(v, Ref)
+                        )
             for function in module.functions:
-                names.update(a.rpartition(".")[2] for _, a in function.params if a)
-                names.update(d.rpartition(".")[2] for d in function.decorators if d)
-        return frozenset(names)
+                dotted.update(a.rpartition(".")[2] for _, a in function.params if a)
+                dotted.update(d.rpartition(".")[2] for d in function.decorators if d)
+        return frozenset(p.removesuffix("()") for name in dotted for p in name.split("."))
 
     def is_used(self, module: PythonModule, scope: str) -> bool:
         """Tell whether the function or class around a call is itself called or decorated."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -48,17 +48,28 @@ class Manifest:
         return kind.line if kind is not None else self.node.line
 
 
+def _never() -> bool:
+    return False
+
+
 class Parsed:
     """The files of a workspace, parsed.  All collections are in the order of paths."""
 
-    def __init__(self, workspace: Workspace) -> None:
-        """Wrap a workspace; nothing is parsed yet."""
+    def __init__(self, workspace: Workspace, expired: Callable[[], bool] = _never) -> None:
+        """Wrap a workspace; nothing is parsed yet, and nothing once the time is up."""
+        self._expired = expired
+        self.cut = False  # the deadline left files unparsed
         self.workspace = workspace
         self.files: dict[str, SourceFile] = {f.path: f for f in workspace.files}
         self.paths: tuple[str, ...] = tuple(sorted(workspace.paths | self.files.keys()))
         self._lines: dict[str, list[str]] = {}
         self._yaml: dict[str, YamlFile] = {}
         self._trees: dict[str, Node | None] = {}
+
+    def late(self) -> bool:
+        """Tell whether the time is up, and remember it."""
+        self.cut = self.cut or self._expired()
+        return self.cut
 
     # --- files and places -------------------------------------------------------------------
 
@@ -133,13 +144,17 @@ class Parsed:
     @cached_property
     def notebooks(self) -> dict[str, Notebook]:
         """Notebooks by path."""
-        return {p: parse_notebook(p, self.text(p)) for p in self.ending(".ipynb")}
+        return {
+            p: parse_notebook(p, self.text(p)) for p in self.ending(".ipynb") if not self.late()
+        }
 
     @cached_property
     def python(self) -> dict[str, PythonModule]:
         """Python files and notebooks by path."""
         found = {
-            p: parse_python(p, f.text) for p, f in self.files.items() if p.endswith((".py", ".pyw"))
+            p: parse_python(p, f.text)
+            for p, f in self.files.items()
+            if p.endswith((".py", ".pyw")) and not self.late()
         }
         found.update((p, b.module) for p, b in self.notebooks.items() if b.language == "python")
         return dict(sorted(found.items()))
@@ -150,6 +165,8 @@ class Parsed:
         """One YAML file."""
         found = self._yaml.get(path)
         if found is None:
+            if self.late():
+                return YamlFile(path, ())
             found = self._yaml[path] = parse_yaml(path, self.text(path))
         return found
 

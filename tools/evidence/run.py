@@ -48,6 +48,7 @@ _LANGUAGES: Final = {
 _NOT_READ: Final = frozenset(
     ("R", "Scala", "Julia", "Java", "Go", "Rust", "C++", "C#", "JavaScript", "TypeScript")
 )
+_NEGATIVE: Final = (Outcome.ABSENT, Outcome.NOT_APPLICABLE)
 _MAX_NOT_ANALYSED: Final = 100
 
 
@@ -57,7 +58,7 @@ def _never() -> bool:
 
 def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> ProbeReport:
     """Ask every probe about a workspace; those the deadline leaves over answer unknown."""
-    repo = Repository(workspace)
+    repo = Repository(workspace, expired)
     facts: list[Fact] = []
     omitted: list[str] = []
     claims = claims_of(repo)
@@ -65,7 +66,7 @@ def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> 
     for claim in claims:
         said.setdefault(claim.practice, []).append(claim)
     for probe in all_probes():
-        if expired():
+        if repo.late():
             omitted.append(probe.id)
             facts.append(
                 Fact(
@@ -79,12 +80,12 @@ def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> 
                 )
             )
             continue
-        facts.append(_fact(probe, probe.look(repo), said.get(probe.practice, []), workspace))
+        facts.append(_fact(probe, probe.look(repo), said.get(probe.practice, []), repo))
     facts.sort(key=lambda f: (f.practice, f.probe))
     return ProbeReport(tuple(facts), _inventory(repo), claims, tuple(omitted))
 
 
-def _fact(probe: Probe, verdict: Verdict, said: list[Claim], workspace: Workspace) -> Fact:
+def _fact(probe: Probe, verdict: Verdict, said: list[Claim], repo: Repository) -> Fact:
     outcome, detail = verdict.outcome, verdict.detail
     if said and not verdict.firm and outcome in (Outcome.ABSENT, Outcome.UNKNOWN):
         return Fact(
@@ -96,7 +97,7 @@ def _fact(probe: Probe, verdict: Verdict, said: list[Claim], workspace: Workspac
             tuple(c.place for c in said[:3]),
             probe.searched,
         )
-    if outcome is Outcome.ABSENT and workspace.truncated:
+    if outcome in _NEGATIVE and (repo.workspace.truncated or repo.cut):
         outcome, detail = Outcome.UNKNOWN, f"Reading was cut short, so this is open: {detail}"
     return Fact(
         probe.id, probe.practice, outcome, verdict.strength, detail, verdict.places, probe.searched
@@ -131,5 +132,5 @@ def _inventory(repo: Repository) -> Inventory:
         stages=repo.stages.names,
         skipped=repo.workspace.skipped,
         not_analysed=tuple(not_analysed),
-        truncated=repo.workspace.truncated,
+        truncated=repo.workspace.truncated or repo.cut,
     )

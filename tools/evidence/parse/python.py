@@ -43,6 +43,7 @@ _DEEP_MARKS: Final = (
 _MAX_ELIF: Final = 600
 _MAX_CHAIN: Final = 24
 _MAX_MADE: Final = 3  # variables followed from one to the next
+_UNKNOWN: Final = Ref("?")
 # catch_warnings swaps process-wide state, so only one thread may be inside it.
 _WARNINGS: Final = threading.Lock()
 
@@ -85,14 +86,15 @@ def summarise(path: str, tree: ast.Module) -> PythonModule:
 
 # Fields that hold no code: contexts, operators, names, numbers.
 _SKIPPED_FIELDS: Final = frozenset(
-    "ctx op ops kind type_comment type_ignores type_params returns name asname module level names"
+    "ctx op ops kind type_comment type_ignores type_params returns annotation name asname module"
+    " level names"
     " arg id attr simple conversion rest kwd_attrs is_async".split()
 )
 _FIELDS: Final[dict[type, tuple[str, ...]]] = {
     cls: tuple(f for f in cls._fields if f not in _SKIPPED_FIELDS)
     for cls in vars(ast).values()
     if isinstance(cls, type) and issubclass(cls, ast.AST)
-} | {ast.Constant: ()}
+} | {ast.Constant: (), ast.JoinedStr: (), ast.arguments: ()}
 _ORDER: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
 _EXITS: Final = ("sys.exit", "exit", "quit", "os._exit")
 
@@ -131,10 +133,11 @@ class _Walker:
                 if step is not None and step(self, node, scope):
                     continue
                 for name in fields:
-                    value = getattr(node, name)
-                    if value.__class__ is list:
+                    value: Any = getattr(node, name)
+                    kind: type = value.__class__
+                    if kind is list:
                         extend(value)
-                    elif value is not None:
+                    elif kind in plan:
                         add(value)
 
     def import_(self, node: ast.Import, _scope: _Scope) -> None:
@@ -370,8 +373,10 @@ def _value(node: ast.AST) -> Value:
         if isinstance(value, str):
             return value[:_MAX_STRING]
         return value if isinstance(value, (int, float, bool)) or value is None else Ref("?")
-    if isinstance(node, (ast.Name, ast.Attribute, ast.Call)):
+    if isinstance(node, (ast.Name, ast.Attribute)):
         return Ref(_raw(node) or "?")
+    if isinstance(node, ast.Call):
+        return _UNKNOWN  # a call has its own entry
     if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         return tuple([_item(e) for e in node.elts[:_MAX_ARGS]])
     return _item(node)
@@ -390,7 +395,9 @@ def _item(node: ast.AST) -> Value:
             str(p.value)[:_MAX_STRING] if isinstance(p, ast.Constant) else "{}"
             for p in node.values[:_MAX_ARGS]
         )
-    return Ref(_raw(node) or "?")
+    if isinstance(node, (ast.Name, ast.Attribute)):
+        return Ref(_raw(node) or "?")
+    return _UNKNOWN
 
 
 def _targets(node: ast.Assign | ast.AnnAssign) -> list[str]:
@@ -461,7 +468,8 @@ def _swallows(handler: ast.ExceptHandler) -> bool:
     )
 
 
-def _names_in(test: ast.expr) -> tuple[tuple[str, ...], bool]:
+def _names_in(test: ast.AST) -> tuple[tuple[str, ...], bool]:
+    """Names, attributes and strings of a condition, and whether it compares by order."""
     names: list[str] = []
     compares = False
     stack: list[ast.AST] = [test]
@@ -469,16 +477,19 @@ def _names_in(test: ast.expr) -> tuple[tuple[str, ...], bool]:
         node = stack.pop()
         if isinstance(node, ast.Name):
             names.append(node.id.lower())
-        elif isinstance(node, ast.Attribute):
+            continue
+        if isinstance(node, ast.Constant):
+            if isinstance(node.value, str):
+                names.append(node.value[:80].lower())
+            continue
+        if isinstance(node, ast.Attribute):
             names.append(node.attr.lower())
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            names.append(node.value[:80].lower())
         elif isinstance(node, ast.Compare):
             compares = compares or any(isinstance(op, _ORDER) for op in node.ops)
         for name in _FIELDS[node.__class__]:
             value = getattr(node, name)
             if value.__class__ is list:
-                stack.extend(v for v in value if isinstance(v, ast.AST))
-            elif isinstance(value, ast.AST):
+                stack.extend(v for v in value if v is not None)
+            elif value is not None:
                 stack.append(value)
     return tuple(names), compares

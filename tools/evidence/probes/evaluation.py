@@ -22,7 +22,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     unknown,
 )
 from mlops_advisor.tools.evidence.probes._tests import runner_strength
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 METRICS: Final = (
     "accuracy",
@@ -149,7 +149,7 @@ def _gate(repo: Repository) -> Verdict:
             for c in module.checks
             if _judges(c) and not _self_compare(c)
         ]
-        branch += _decisions(module)
+        branch += _decisions(repo, module)
     library = spots(code.calls(*_GATES))
     verdict = stronger(
         from_code(repo, "A condition on a metric stops the run", own, stops=True),
@@ -166,19 +166,16 @@ def _gate(repo: Repository) -> Verdict:
     return not_applicable("Nothing here trains a model.")
 
 
-def _decisions(module: PythonModule) -> list[Spot]:
-    """Comparisons of measures with limits in a module that stops or promotes by them."""
+def _decisions(repo: Repository, module: PythonModule) -> list[Spot]:
+    """Find comparisons of measures with limits in a module that stops or promotes by them."""
     named = any(w in module.path.lower() for w in _GATE_PATHS) or any(
         w in f.last.lower() for f in module.functions for w in _GATE_PATHS
     )
-    measures = any(
-        is_metric(c.last.lower()) or c.name.startswith(("sklearn.metrics.", "mlflow."))
-        for c in module.calls
-    )
-    ends = bool(module.raises) or any(
+    if not named and module.path not in measuring(repo) and "mlflow" not in module.roots:
+        return []
+    if not module.raises and not any(
         c.name in ("sys.exit", "SystemExit") or c.last in _PROMOTES for c in module.calls
-    )
-    if not ends or not (named or measures):
+    ):
         return []
     return [
         Spot(module.path, c.line, c.scope, c.swallowed)
@@ -302,24 +299,33 @@ _NOT_SLICES: Final = frozenset(("slice", "islice", "segment_anything"))
 _GROUPED: Final = ("metric", "eval", "slice", "score", "measure", "report")
 
 
-def _slice_spots(module: PythonModule) -> Iterator[Spot]:
-    """Functions and calls that measure by group, in a module that measures."""
-    for function in module.functions:
-        if any(d.startswith("snorkel.slicing.") for d in function.decorators):
-            yield Spot(module.path, function.line, function.name)
-    if not any(
-        is_metric(c.last.lower()) or c.name.startswith("sklearn.metrics.") for c in module.calls
-    ):
-        return
-    for function in module.functions:
-        if any(w in function.last.lower() for w in _SLICE_WORDS):
-            yield Spot(module.path, function.line, function.name)
-    for call in module.calls:
-        low = call.last.lower()
-        by_name = any(w in low for w in _SLICE_WORDS) and low not in _NOT_SLICES
-        grouped = low == "groupby" and any(w in call.scope.lower() for w in _GROUPED)
-        if by_name or grouped:
-            yield Spot(module.path, call.line, call.scope)
+@shared
+def measuring(repo: Repository) -> frozenset[str]:
+    """Modules that compute a measure of quality."""
+    return frozenset(
+        hit.module.path
+        for name, hits in repo.code.by_name.items()
+        if name.startswith("sklearn.metrics.") or is_metric(name.rpartition(".")[2].lower())
+        for hit in hits
+    )
+
+
+def _slice_spots(repo: Repository) -> Iterator[Spot]:
+    """Find functions and calls that measure by group, in modules that measure."""
+    paths = measuring(repo)
+    for path, module in repo.code.product.items():
+        for function in module.functions:
+            sliced = any(d.startswith("snorkel.slicing.") for d in function.decorators)
+            named = path in paths and any(w in function.last.lower() for w in _SLICE_WORDS)
+            if sliced or named:
+                yield Spot(path, function.line, function.name)
+    for name, hits in repo.code.by_name.items():
+        low = name.rpartition(".")[2].lower()
+        by_name = low not in _NOT_SLICES and any(w in low for w in _SLICE_WORDS)
+        for hit in hits if by_name or low == "groupby" else ():
+            grouped = any(w in hit.call.scope.lower() for w in _GROUPED)
+            if hit.module.path in paths and (by_name or grouped):
+                yield Spot(hit.module.path, hit.call.line, hit.call.scope)
 
 
 @probe(
@@ -345,8 +351,7 @@ def _slices(repo: Repository) -> Verdict:
             "*.evaluate_slices",
         )
     )
-    for module in code.product.values():
-        found += _slice_spots(module)
+    found += _slice_spots(repo)
     verdict = from_code(repo, "Quality is measured per slice", found)
     if verdict is not None:
         return verdict
