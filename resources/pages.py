@@ -20,7 +20,8 @@ HOW = (
     " below L. Points depend on where the knowledge comes from and on the answer, times the"
     " practice's weight. The other dimensions lend a little: per level, their points for having"
     " reached it less their points against, divided by carry.divisor, towards zero, and cut to"
-    " carry.most. points_per_decade points make a level ten times as likely."
+    " carry.most; level 4 has to be shown and is never lent, nor is a level from the one on whose"
+    " key practice is absent. points_per_decade points make a level ten times as likely."
     " score = 25 x the expected level. Unknown, and tools by themselves, add nothing."
 )
 

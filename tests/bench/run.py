@@ -112,10 +112,11 @@ def warm(runs: int, folder: Path) -> Row:
 
 def repeated(runs: int, folder: Path) -> Row:
     """Answers only, the same request again: p50 to a bare server that returns as many bytes."""
-    params = {"name": TOOL, "arguments": requests(1, seed=3)[0]}
+    arguments = requests(1, seed=3)[0]
+    params = {"name": TOOL, "arguments": arguments}
     with Peer(OURS, folder) as mine:
         mine.handshake()
-        told = mine.call(TOOL, params["arguments"])
+        told = mine.call(TOOL, arguments)
         constant = folder / "constant.json"
         constant.write_text(
             json.dumps(
