@@ -117,8 +117,8 @@ def load(name: str) -> registry.Tool:
 def prepare(tool: registry.Tool, arguments: Mapping[str, Any]) -> BaseModel:
     """Return the validated request.  Raises InvalidInputError that names each field.
 
-    Some clients send lists and objects as JSON text; that is undone only when the plain
-    arguments do not validate, so that it costs others nothing.
+    Some clients send lists and objects as JSON text, or null for what they leave out; that is
+    undone only when the plain arguments do not validate, so that it costs others nothing.
     """
     with _guarded(tool.name):
         schema = registry.input_schema(tool.name) or {}
@@ -126,8 +126,8 @@ def prepare(tool: registry.Tool, arguments: Mapping[str, Any]) -> BaseModel:
             return tool.input_model.model_validate(arguments)
         except ValidationError as error:
             first = error
-        decoded = _undo_json_text(arguments, schema)
-        if decoded is not None:
+        decoded = _undo_json_text(_without_nulls(arguments), schema)
+        if decoded != arguments:
             try:
                 return tool.input_model.model_validate(decoded)
             except ValidationError as error:
@@ -244,8 +244,20 @@ def _field(loc: tuple[int | str, ...]) -> str:
     return ".".join(_cut(str(part), _NAME_SHOWN) for part in loc)
 
 
+# Python's words for what JSON calls otherwise.
+_IN_JSON = (
+    ("Input should be a valid tuple", "Input should be a list"),
+    ("Tuple should have", "The list should have"),
+    ("Input should be a valid dictionary or instance of", "Input should be an object:"),
+)
+
+
 def _problem(kind: str, message: str, loc: tuple[int | str, ...], schema: Mapping[str, Any]) -> str:
     if kind != "extra_forbidden":
+        if kind.startswith("int_"):
+            return "Input should be a whole number in the range of the schema"
+        for python, plain in _IN_JSON:
+            message = message.replace(python, plain)
         return _cut(message, _PROBLEM_SHOWN)
     known = _fields_at(schema, loc[:-1])
     close = nearest(str(loc[-1])[:_NAME_SHOWN], known)
@@ -266,10 +278,19 @@ def _fields_at(schema: Mapping[str, Any], loc: tuple[int | str, ...]) -> tuple[s
     return tuple(node.get("properties", {}))
 
 
-def _undo_json_text(
-    arguments: Mapping[str, Any], schema: Mapping[str, Any]
-) -> dict[str, Any] | None:
-    """Return the arguments with JSON text parsed where a list or object is due, else None."""
+def _without_nulls(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without fields that are null, two levels deep."""
+    return {
+        name: {k: v for k, v in value.items() if v is not None}
+        if isinstance(value, dict)
+        else value
+        for name, value in arguments.items()
+        if value is not None
+    }
+
+
+def _undo_json_text(arguments: Mapping[str, Any], schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments with JSON text parsed where a list or object is due."""
     changed: dict[str, Any] = {}
     for name, value in arguments.items():
         due = schema.get("properties", {}).get(name, {}).get("type")
@@ -280,7 +301,7 @@ def _undo_json_text(
                 continue
             if isinstance(parsed, list if due == "array" else dict):
                 changed[name] = parsed
-    return {**arguments, **changed} if changed else None
+    return {**arguments, **changed}
 
 
 def _cut(text: str, length: int) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlops_advisor.server import settings
 
+_LAST_PORT = 65_535
 _MODULES = {
     "serve": "mlops_advisor.server.serving",
     "call": "mlops_advisor.server.calling",
@@ -46,7 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="the MCP server; over stdio unless said otherwise")
     serve.add_argument("--transport", choices=("stdio", "sse", "http"), default="stdio")
     serve.add_argument("--host", default="127.0.0.1", help="for sse and http (default 127.0.0.1)")
-    serve.add_argument("--port", type=int, default=8000, help="for sse and http (default 8000)")
+    serve.add_argument("--port", type=_port, default=8000, help="for sse and http (default 8000)")
     serve.add_argument(
         "--allow-host",
         action="append",
@@ -66,6 +67,12 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="check that the installation can be trusted")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or not 0 <= int(text[:6]) <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"'{text[:20]}' is no port; give 0 to {_LAST_PORT}")
+    return int(text)
 
 
 def _add_roots(parser: argparse.ArgumentParser) -> None:

@@ -84,7 +84,7 @@ def _start_assessment(arguments: Mapping[str, str]) -> str:
         "Assess the MLOps maturity of a team with the tool assess_maturity.",
         "",
         "The six dimensions are:",
-        *(f"- {info.name}: {info.short}" for info in known.dimensions.values()),
+        *(f"- {info.name}; at level 2: {info.cells[2]}" for info in known.dimensions.values()),
         "",
         "The levels are:",
         *(f"- {level.level} {level.id}: {level.meaning}" for level in known.rubric.levels),

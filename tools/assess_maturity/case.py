@@ -16,6 +16,7 @@ from mlops_advisor.tools.assess_maturity.scoring import (
 )
 from mlops_advisor.tools.assess_maturity.target import Target
 from mlops_advisor.tools.common.run import RunContext
+from mlops_advisor.tools.evidence.models import Outcome
 
 LACKING = frozenset({"no", "partly"})
 
@@ -68,6 +69,12 @@ def aim_of(case: Case, target: Target, regimes: tuple[OverlayGap, ...]) -> Aim:
         if gap.status != "met"
         for p in gap.practices
         if p not in case.known or not case.known[p].settled or case.known[p].answer in LACKING
+    }
+    # A credential in a file is an incident, whatever the target.
+    asked |= {
+        f.practice
+        for f in case.read.facts
+        if f.practice == "secrets_managed" and f.outcome is Outcome.ABSENT and f.places
     }
     caps = {s.cap.needs for s in case.standings.values() if s.cap}
     levels = {

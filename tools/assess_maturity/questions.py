@@ -56,6 +56,8 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
     rubric, known, excluded = case.rubric, case.known, case.merged.excluded
     key_only = case.request.options.scope == "minimal"
     points = {w: _points(rubric, w) for w in (1, 2)}
+    # Who has said "unknown" once is not asked again.
+    asked = {r.practice for r in case.request.responses if r.answer == "unknown"}
     # Among equals the first of every dimension comes before the second of any.
     found: list[tuple[float, int, int, str, str]] = []
     for number, (dimension, standing) in enumerate(case.standings.items()):
@@ -68,7 +70,7 @@ def rank(case: Case, *, limit: int) -> tuple[Ranked, ...]:
             (bits, p)
             for bits, _, names in told
             for p in names
-            if p not in excluded and not (p in known and known[p].settled)
+            if p not in excluded and p not in asked and not (p in known and known[p].settled)
         )
         found.extend(
             (bits, place, number, p, dimension)

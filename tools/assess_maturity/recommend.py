@@ -92,7 +92,7 @@ def next_steps(
             f"{first.one} - against - {first.other}."
         )
     if questions:
-        steps.append(f"Answer the {len(questions)} open questions, first: {questions[0].question}")
+        steps.append(f"Answer the open questions, first: {questions[0].question}")
     if phases:
         for item in phases[0].items[:3]:
             check = "Check, and if missing build" if item.confirm_first else "Build"

@@ -15,6 +15,7 @@ from mlops_advisor.tools.assess_maturity.models import (
 )
 from mlops_advisor.tools.assess_maturity.scoring import MET
 from mlops_advisor.tools.common.models import Assumption, Degradation, MaturityName
+from mlops_advisor.tools.evidence.models import Fact, Outcome
 
 DEFAULT_TEAM = 5
 _NAMES = ("ad_hoc", "repeatable", "reliable", "scalable", "optimized")
@@ -54,7 +55,7 @@ def change(case: Case, score: int) -> Change | None:
         score=score - previous.maturity_score.current,
         level=None if previous.level is None else case.level - previous.level,
         dimensions={
-            d.id: round(case.standings[d.id].score - d.score, 1)
+            d.id: round(case.standings[d.id].score - d.score, 1) + 0.0
             for d in previous.dimensions
             if d.id in case.standings
         },
@@ -94,6 +95,14 @@ def warnings(case: Case, aim: Aim) -> tuple[str, ...]:
     if retrained and retrained.answer in MET and not (gate and gate.answer in MET):
         state = "is absent" if gate else "was not mentioned"
         found.append(f"models retrain without a person and a validation gate {state}")
+    found.extend(
+        f"what looks like a credential is written in {place.path}:{place.line}; change it there "
+        "and wherever it is valid, and take it from a secret store"
+        for fact in credentials(case)
+        for place in fact.places[:3]
+    )
+    if case.request.options.narrative == "llm":
+        found.append("no model is configured to write the narrative; the template was used")
     if "llm" in context.workloads:
         found.append(
             "generative AI is an overlay: its requirements are in overlays[] and do not score"
@@ -103,6 +112,15 @@ def warnings(case: Case, aim: Aim) -> tuple[str, ...]:
     if case.read.cut_short:
         found.append("not everything was read; see degradation.omitted")
     return tuple(found)
+
+
+def credentials(case: Case) -> tuple[Fact, ...]:
+    """Return the facts that show a credential in a file."""
+    return tuple(
+        f
+        for f in case.read.facts
+        if f.practice == "secrets_managed" and f.outcome is Outcome.ABSENT and f.places
+    )
 
 
 def assumptions(case: Case, aim: Aim) -> tuple[Assumption, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import inf
 
 from mlops_advisor.tools.assess_maturity.case import LACKING, Aim, Case
 from mlops_advisor.tools.assess_maturity.models import Phase, RoadmapItem
@@ -21,6 +22,8 @@ from mlops_advisor.tools.common.models import EffortDays
 SHARE = 0.3  # of working time that a team can give to its way of working; judgement
 _DAYS_A_WEEK = 5
 _PHASES = (("Now", 4, 6), ("Next", 12, 4), ("Later", 26, 3))  # weeks, items of a summary
+_AT_ONCE = {"Now": 8, "Next": 16}  # items: more at a time are started and not finished
+_WORTH = 0.02  # reward below which a step is left out unless something else needs it
 _EXIT = "Every exit test of the phase passes and the assessment is run again with `previous`."
 _DONE = Known("automated", "response")
 
@@ -140,13 +143,15 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
     summary = case.request.options.detail == "summary"
     simulation = _Simulation(case)
     rewards = _rewards(case, wanted)
+    wanted = _worthwhile(rubric, wanted, rewards)
     waiting = _ordered(rubric, wanted, rewards)
     phases: list[Phase] = []
     done: set[str] = set()
     for name, weeks, listed in _PHASES:
         last = name == _PHASES[-1][0]
         capacity = round(team_size * weeks * _DAYS_A_WEEK * SHARE, 1)
-        taken, waiting = _fill(rubric, wanted, waiting, done, None if last else capacity)
+        limits = (inf, len(waiting)) if last else (capacity, _AT_ONCE[name])
+        taken, waiting = _fill(rubric, wanted, waiting, done, limits)
         if not taken and waiting and not phases:
             smallest = min(
                 (p for p in waiting if _ready(rubric, wanted, p, done)),
@@ -178,6 +183,20 @@ def build(case: Case, wanted: Mapping[str, Candidate], team_size: int) -> tuple[
             )
         )
     return tuple(phases)
+
+
+def _worthwhile(
+    rubric: Rubric, wanted: Mapping[str, Candidate], rewards: Mapping[str, float]
+) -> Mapping[str, Candidate]:
+    """Leave out what gains next to nothing, unless it is urgent or something kept rests on it."""
+    kept = {p for p, c in wanted.items() if c.urgent or rewards[p] >= _WORTH}
+    pending = list(kept)
+    while pending:
+        for needed in rubric.practices[pending.pop()].prerequisites:
+            if needed in wanted and needed not in kept:
+                kept.add(needed)
+                pending.append(needed)
+    return {p: c for p, c in wanted.items() if p in kept}
 
 
 def _rewards(case: Case, wanted: Mapping[str, Candidate]) -> dict[str, float]:
@@ -235,15 +254,16 @@ def _fill(
     wanted: Mapping[str, Candidate],
     waiting: list[str],
     done: set[str],
-    capacity: float | None,
+    limits: tuple[float, int],
 ) -> tuple[list[str], list[str]]:
     taken: list[str] = []
     left: list[str] = []
+    capacity, most = limits
     have = set(done)
     used = 0.0
     for practice in waiting:
         high = rubric.practices[practice].effort.high
-        fits = capacity is None or used + high <= capacity
+        fits = used + high <= capacity and len(taken) < most
         if fits and _ready(rubric, wanted, practice, have):
             taken.append(practice)
             have.add(practice)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 from mlops_advisor.resources.loaders import Knowledge
 from mlops_advisor.tools.assess_maturity import inputs, report
@@ -161,6 +162,8 @@ def _mean(standings: Iterable[Standing]) -> int:
 
 
 def _roadmap(case: Case, aim: Aim) -> tuple[Phase, ...]:
+    if not case.known and not aim.urgent:
+        return ()  # a plan for a team nobody has said anything about would be made up
     wanted = planning.candidates(case, aim)
     team = case.request.context.team_size or report.DEFAULT_TEAM
     phases = planning.build(case, wanted, team)
@@ -215,6 +218,14 @@ def _evidence(
     return tuple(found[:most]), sum(spoken[p].count for p in ranked) + len(tools)
 
 
+def _frequency_steps(points: Sequence[int]) -> Iterator[str]:
+    """Yield the points of a release frequency in the form of all other steps."""
+    for level, (below, above) in enumerate(pairwise(points), start=1):
+        if below != above:
+            side = ">=" if above > below else "<"
+            yield f"release_frequency +{abs(above - below)} {side}{level}"
+
+
 def _workings(rubric: Rubric, standing: Standing) -> Workings:
     steps = [s.text for s in standing.steps]
     steps.extend(
@@ -222,8 +233,7 @@ def _workings(rubric: Rubric, standing: Standing) -> Workings:
         for level, lent in enumerate(standing.carry, start=1)
         if lent
     )
-    if standing.frequency is not None:
-        steps.append(f"release_frequency +{list(standing.frequency)} on levels 0-4")
+    steps.extend(_frequency_steps(standing.frequency or ()))
     cap = standing.cap
     return Workings(
         prior=rubric.prior,

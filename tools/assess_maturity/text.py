@@ -9,6 +9,7 @@ from mlops_advisor.tools.assess_maturity.recommend import days
 
 LIMIT = 12_000  # characters; 4000 tokens at three characters each
 _LONGEST = 240
+_LITTLE = 0.1  # share of weighted practices known below which a level is a guess
 
 
 def narrate(result: AssessMaturityResult) -> str:
@@ -27,8 +28,8 @@ def narrate(result: AssessMaturityResult) -> str:
         f"{result.score_low} and {result.score_high}."
     )
     spread = (
-        f"{best.name} is furthest, nearest to level {best.level} ('{best.cell}'); "
-        f"{worst.name} is the weakest, nearest to level {worst.level} ('{worst.cell}')."
+        f"{best.name} is furthest, at level {best.level} ('{best.cell}'); {worst.name} is the "
+        f"weakest, at level {worst.level} ('{worst.cell}')."
     )
     parts = [overall, spread]
     first = next((i for p in result.roadmap for i in p.items), None)
@@ -48,8 +49,10 @@ def narrate(result: AssessMaturityResult) -> str:
 
 
 def render(result: AssessMaturityResult) -> str:
-    """Return the whole actionable answer as Markdown, at most LIMIT characters."""
+    """Return the whole actionable answer as Markdown; a summary has at most LIMIT characters."""
     lines = list(_lines(result))
+    if not result.truncated:
+        return "\n".join(lines)  # nothing was cut: the caller asked for everything, or it is short
     size = 0
     for number, line in enumerate(lines):
         size += len(line) + 1
@@ -61,10 +64,14 @@ def render(result: AssessMaturityResult) -> str:
 
 def _lines(result: AssessMaturityResult) -> Iterator[str]:
     score = result.maturity_score
-    yield (
-        f"# MLOps maturity: level {result.level} ({result.level_name}), "
-        f"score {score.current}/100 (range {result.score_low}-{result.score_high})"
-    )
+    if result.coverage == 0.0:
+        yield "# MLOps maturity: not assessed yet"
+    else:
+        guess = "a first guess, " if result.coverage < _LITTLE else ""
+        yield (
+            f"# MLOps maturity: {guess}level {result.level} ({result.level_name}), "
+            f"score {score.current}/100 (range {result.score_low}-{result.score_high})"
+        )
     yield ""
     if result.narrative.text:
         yield result.narrative.text
@@ -77,10 +84,14 @@ def _lines(result: AssessMaturityResult) -> Iterator[str]:
     yield "| dimension | level | score | range | known |"
     yield "|---|---|---|---|---|"
     for d in result.dimensions:
+        level = d.level if d.coverage else "?"
         yield (
-            f"| {d.name} | {d.level} | {d.score:g} | {d.score_low:g}-{d.score_high:g} | "
+            f"| {d.name} | {level} | {d.score:g} | {d.score_low:g}-{d.score_high:g} | "
             f"{d.coverage:.0%} |"
         )
+    if result.change is not None:
+        yield ""
+        yield f"Since the earlier result: score {result.change.score:+d}."
     yield from _section("Warnings", result.warnings)
     yield from _section(
         "Contradictions",
@@ -98,12 +109,13 @@ def _lines(result: AssessMaturityResult) -> Iterator[str]:
     )
     yield from _crosswalk(result)
     yield from _section(
-        f"Questions ({result.asking})",
+        "Questions, the most telling first",
         (f"`{q.practice}`: {q.question}" for q in result.questions),
     )
     yield from _section("Next steps", result.next_steps)
     yield from _section("Assumed", (f"{a.field} = {a.value}: {a.why}" for a in result.assumptions))
-    yield from _section("Not understood", (f"{u.field}: {u.text}" for u in result.unread[:6]))
+    unread = [u for u in result.unread if u.field != "current_tools"]
+    yield from _section("Not understood", (f"{u.field}: {u.text}" for u in unread[:6]))
     yield from _section("Not assessed", result.not_assessed[:6])
     if result.degradation.level:
         yield from _section("Left out", result.degradation.omitted[:6])
@@ -148,9 +160,12 @@ def _crosswalk(result: AssessMaturityResult) -> Iterator[str]:
     yield ""
     yield "## Published models (reported, not scored)"
     for name, model in (("Google", walk.google), ("Microsoft", walk.microsoft), ("AWS", walk.aws)):
-        missing = ", ".join((*model.missing_for_next, *(f"{u}?" for u in model.unknown_for_next)))
-        next_level = f"; next level needs {_clip(missing, 160)}" if missing else ""
-        yield f"- {name}: {model.level} {model.name}{next_level}"
+        missing = ", ".join(model.missing_for_next)
+        unknown = ", ".join(model.unknown_for_next)
+        next_level = f"; the next level also needs {_clip(missing, 120)}" if missing else ""
+        next_level += f"; not known: {_clip(unknown, 120)}" if unknown else ""
+        reached = model.name if model.name.lower() == model.level else f"{model.level} {model.name}"
+        yield f"- {name}: {reached}{next_level}"
     test = walk.ml_test_score
     yield (
         f"- ML Test Score: {test.score:g} of 7 ({test.band}), up to {test.score_high:g}; "

@@ -81,10 +81,14 @@ class _Cues:
     """What the words around say: negated positions, and marks that hold for the whole clause."""
 
     negated: frozenset[int]
+    masked: frozenset[int]  # words of "no manual steps" and the like, which state no absence
+    doubled: bool  # "nothing ... without": what is denied here is asserted
+    elsewhere: bool  # about somebody else
     planned: bool
     past: bool
     partly: bool
     by_hand: bool
+    shaken: bool = False  # taken back in part by what follows
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,13 +182,11 @@ class Matcher:
                     clause_of.append(number)
                     own.append(False)
                     cues.append(self._cues([t.word for t in tokens]))
-                    # "Team A does, the others do not" is about part of the teams.
-                    if (
-                        number
-                        and len(tokens) <= _SHORT
-                        and [t.word for t in tokens[-1:]] == ["not"]
-                    ):
-                        cues[-2] = replace(cues[-2], partly=True)
+                    # "..., the others do not", "... but nobody follows it", "... when we
+                    # remember": what was just said holds in part at best.
+                    said = [t.word for t in tokens if t.start >= clause.start]
+                    if number and _takes_back(said):
+                        cues[-2] = replace(cues[-2], shaken=True)
                     quotes.append((clause.start, clause.end))
                 yield _Sentence(
                     tuple(words), tuple(clause_of), tuple(own), tuple(cues), tuple(offsets),
@@ -259,8 +261,11 @@ class Matcher:
         negated = any(_negated((i, i), sentence) for i in weighty)
         cues = sentence.cues[first : last + 1]
         past = any(c.past for c in cues)
+        if any(c.elsewhere for c in cues):
+            return None
         if taken.polarity == "no":
-            return None if negated or past else (taken.practice, taken.score, "no")
+            doubled = any(c.doubled for c in cues)
+            return None if negated or past or doubled else (taken.practice, taken.score, "no")
         if negated or past or any(c.planned for c in cues):
             return taken.practice, taken.score, "no"
         return taken.practice, taken.score, _degree(cues)
@@ -284,7 +289,12 @@ class Matcher:
             if (w in _DOUBLE or (w == "before" and _RELEASED & set(words[:i]))) and i not in masked
         ]
         outer = (*subjects, *forward, *spans["blocks"])
-        if double and any(s[0] < double[-1] for s in outer):
+        # "Without sign-off nothing goes live" says the same the other way round.
+        turned = bool(double) and any(s[0] > double[0] for s in subjects)
+        doubled = turned or (bool(double) and any(s[0] < double[-1] for s in outer))
+        if turned:
+            subjects, forward = [], []
+        elif doubled:
             subjects = [s for s in subjects if s[0] > double[-1]]
             forward = [s for s in forward if s[0] > double[-1]]
         negated: set[int] = set()
@@ -299,17 +309,41 @@ class Matcher:
         for first, _ in spans["negation_backward"]:
             if first not in masked:
                 negated.update(range(max(0, first - 2 * _REACH), first))
+        shares = any(
+            a.isdigit() and b == "of" and (c.isdigit() or d.isdigit())
+            for a, b, c, d in zip(words, words[1:], words[2:], [*words[3:], ""], strict=False)
+        )
         return _Cues(
             frozenset(negated),
+            frozenset(masked),
+            doubled=doubled,
+            elsewhere=bool(spans["elsewhere"]),
             planned=bool(spans["planned"]),
             # "What used to be a notebook is now a pipeline" speaks of today.
             past=bool(spans["past"]) and not _TODAY & set(words),
-            partly=bool(spans["partly"]),
+            partly=shares or bool(spans["partly"]),
             by_hand=any(
-                not any(m[0] <= s[0] <= m[1] for m in spans["not_by_hand"])
+                s[0] not in masked and not any(m[0] <= s[0] <= m[1] for m in spans["not_by_hand"])
                 for s in spans["by_hand"]
             ),
         )
+
+
+def _takes_back(words: Sequence[str]) -> bool:
+    if len(words) <= _SHORT and words[-1:] == ["not"]:
+        return True
+    if words[:1] == ["except"]:
+        return True
+    if words[:1] == ["but"] and len(words) <= 2 * _SHORT:
+        return bool({"nobody", "never", "rarely", "seldom"} & set(words))
+    if words[:1] not in (["when"], ["if"]):
+        return False
+    return bool({"remember", "remembers"} & set(words)) or words[1:] in (
+        ["time"],
+        ["there", "is", "time"],
+        ["time", "allows"],
+        ["time", "permits"],
+    )
 
 
 def _batched(clauses: Iterable[Clause]) -> Iterable[list[Clause]]:
@@ -384,10 +418,13 @@ def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | 
     touched = {sentence.clause_of[s[0]] for group in spans for s in group}
     cues = [sentence.cues[n] for n in touched]
     negated = not rule.negates and any(all(_negated(s, sentence) for s in group) for group in spans)
+    if any(c.elsewhere for c in cues):
+        return None
     past = any(c.past for c in cues)
     partly = any(c.partly for c in cues)
     if rule.denies:
-        if negated or past:
+        hidden = any(all(_masked(s, sentence) for s in group) for group in spans)
+        if negated or past or hidden or (any(c.doubled for c in cues) and not rule.negates):
             return None
         return rule.pattern.answer or ("partly" if partly else "no")
     if negated or past or any(c.planned for c in cues):
@@ -400,9 +437,14 @@ def _answer(rule: _Rule, spans: list[list[Span]], sentence: _Sentence) -> str | 
 def _degree(cues: Iterable[_Cues]) -> str:
     """Return how far a thing is done, by what is said around it."""
     marks = tuple(cues)
-    if any(c.partly for c in marks):
+    if any(c.partly or c.shaken for c in marks):
         return "partly"
     return "by_hand" if any(c.by_hand for c in marks) else "automated"
+
+
+def _masked(span: Span, sentence: _Sentence) -> bool:
+    number = sentence.clause_of[span[1]]
+    return span[1] - sentence.offsets[number] in sentence.cues[number].masked
 
 
 def _negated(span: Span, sentence: _Sentence) -> bool:
