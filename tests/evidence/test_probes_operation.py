@@ -234,6 +234,20 @@ CASES = [
         2,
         "target is not here",
     ),
+    (
+        "serving_scales",
+        {
+            **S,
+            **D,
+            "k8s/h.yaml": HPA % ("model", 9),
+            ".github/workflows/cd.yml": AUTO[".github/workflows/cd.yml"].replace(
+                "kubectl apply -f k8s/", "kubectl set image deploy/model model=img:2"
+            ),
+        },
+        "present",
+        2,
+        "only images are exchanged",
+    ),
     ("serving_scales", {**S, **D}, "absent", 0, "fixed number"),
     ("serving_scales", S, "unknown", 0, ""),
     # predictions

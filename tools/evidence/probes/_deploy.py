@@ -29,6 +29,8 @@ DEPLOY: Final = re.compile(
     r"deploy[\w-]{0,60}\.(?:py|sh)\b|make (?:\S{1,40} ){0,3}deploy|"
     r"huggingface-cli upload|gsutil (?:-m )?(?:cp|rsync)|scp |rsync )"
 )
+# Exchanges the image of what runs already: the manifest itself is not applied.
+_SWAP: Final = re.compile(r"kubectl (?:\S{1,60} ){0,4}(?:set image|rollout restart)\b")
 PUSH_IMAGE: Final = re.compile(
     r"\bdocker (?:push|buildx build[^\n]{0,300}--push)|\bpodman push|"
     r"\bbuildah push|gcloud builds submit|az acr build|ko publish|crane push"
@@ -137,7 +139,10 @@ def applied(repo: Repository) -> tuple[Strength, str, tuple[str, int] | None]:
     controller = gitops(repo)
     if controller is not None:
         return Strength.ENFORCED, "a GitOps controller applies it", controller
-    runs = deploy_runs(repo)
+    deploying = deploy_runs(repo)
+    runs = [r for r in deploying if not _SWAP.search(r.text)]
+    if deploying and not runs:
+        return Strength.CONFIGURED, "only images are exchanged; nothing found applies it", None
     automatic = [r for r in runs if r.automatic and r.hard]
     if automatic:
         where = automatic[0].where
