@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
 import pytest
-
-from mlops_advisor.tools.evidence.models import Fact
-
-Ask = Callable[..., Fact]
-Files = Mapping[str, str]
+from probing import COLUMNS, Ask, Files, check, names
 
 TRAIN = (
     "from sklearn.svm import SVC\n\ndef train(x, y):\n    return "
@@ -588,23 +582,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("practice", "files", "outcome", "strength", "words"),
-    CASES,
-    ids=[f"{c[0]}-{c[2]}-{c[3]}-{i}" for i, c in enumerate(CASES)],
-)
+@pytest.mark.parametrize(COLUMNS, CASES, ids=names(CASES))
 def test_probe(
     ask: Ask, practice: str, files: Files, outcome: str, strength: int, words: str
 ) -> None:
-    fact = ask(practice, files)
-    assert (fact.outcome.value, int(fact.strength or 0), fact.detail) == (
-        outcome,
-        strength,
-        fact.detail,
-    )
-    assert words in fact.detail
-    for place in fact.places:
-        assert 1 <= place.line <= files[place.path].count("\n") + 1
+    check(ask(practice, files), files, outcome, strength, words)
 
 
 def test_secrets_are_masked_in_evidence(ask: Ask) -> None:
