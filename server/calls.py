@@ -11,7 +11,7 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from cachetools import LRUCache
+from cachetools.keys import hashkey
 from pydantic import BaseModel, ValidationError
 
 from mlops_advisor.resources import loaders
@@ -43,7 +44,7 @@ _TEXT_AT_ONCE = 500  # characters of free text that are matched in a few millise
 
 
 # Results by request: 128 of at most 30 kB or so with `detail: summary`.
-_KEPT: LRUCache[tuple[str, date, BaseModel], Outcome] = LRUCache(maxsize=128)
+_KEPT: LRUCache[tuple[Hashable, ...], Outcome] = LRUCache(maxsize=128)
 _KEPT_LOCK = threading.Lock()
 
 
@@ -150,7 +151,7 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
             expired=limits.expired,
             progress=limits.progress,
         )
-        key = None if _reads_files(request) else (tool.name, context.as_of, request)
+        key = None if _reads_files(request) else hashkey(tool.name, context.as_of, request)
         if key is not None and not _refresh(request):
             with _KEPT_LOCK:
                 kept = _KEPT.get(key)
