@@ -199,7 +199,7 @@ def test_each_file_is_parsed_at_most_once_and_only_when_asked(
 
         monkeypatch.setattr(parsed, name, counted)
 
-    for name in ("parse_python", "parse_notebook", "parse_yaml", "parse_markdown"):
+    for name in ("parse_with_tree", "parse_notebook", "parse_yaml", "parse_markdown"):
         count(name)
     probe_all(
         collect_inline(

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import ast
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
+from cachetools import LRUCache
+
 from mlops_advisor.tools.evidence.models import Place, Skip, SourceFile, Workspace
 from mlops_advisor.tools.evidence.parse.ci import Job, jenkins_jobs, jobs_of, system_of
 from mlops_advisor.tools.evidence.parse.data import parse_ini, parse_json, parse_toml
 from mlops_advisor.tools.evidence.parse.markdown import Document, parse_markdown
-from mlops_advisor.tools.evidence.parse.notebook import Notebook, parse_notebook
-from mlops_advisor.tools.evidence.parse.python import parse_python
+from mlops_advisor.tools.evidence.parse.notebook import (
+    Notebook,
+    notebook_tree,
+    parse_notebook,
+)
+from mlops_advisor.tools.evidence.parse.python import parse_with_tree, tolerant_tree
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.parse.requirements import Requirements, parse_requirements
 from mlops_advisor.tools.evidence.parse.shell import Instruction, Line, dockerfile, make_targets
@@ -21,8 +28,11 @@ from mlops_advisor.tools.evidence.parse.terraform import Block, parse_terraform
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.parse.yaml_tree import YamlFile, parse_yaml
 from mlops_advisor.tools.evidence.text import excerpt
+from mlops_advisor.tools.evidence.view import View
 
 _MAX_TREE_CHARS: Final = 512 << 10
+_KEPT_CHARS: Final = 3 << 20  # a tree takes some 32 bytes a character: 100 MB
+_KEPT_VIEWS: Final = 256
 _DOC_SUFFIXES: Final = (".md", ".markdown", ".rst", ".adoc")
 _DOC_NAMES: Final = ("readme", "readme.txt", "contributing.txt")
 # Folders whose files show how a thing could be done, not that it is done here.
@@ -55,8 +65,16 @@ def _never() -> bool:
 class Parsed:
     """The files of a workspace, parsed.  All collections are in the order of paths."""
 
-    def __init__(self, workspace: Workspace, expired: Callable[[], bool] = _never) -> None:
-        """Wrap a workspace; nothing is parsed yet, and nothing once the time is up."""
+    def __init__(
+        self, workspace: Workspace, expired: Callable[[], bool] = _never, *, trees: bool = False
+    ) -> None:
+        """Wrap a workspace; nothing is parsed yet, and nothing once the time is up.
+
+        With `trees`, syntax trees of the first few megabytes of source are kept for `view`.
+        """
+        self._room = _KEPT_CHARS if trees else 0
+        self._kept: dict[str, ast.Module] = {}
+        self._views: LRUCache[str, View | None] = LRUCache(_KEPT_VIEWS)
         self._expired = expired
         self.cut = False  # the deadline left files unparsed
         self.workspace = workspace
@@ -110,6 +128,11 @@ class Parsed:
             at = found if found >= 0 else at
         return text.count("\n", 0, at) + 1
 
+    def line_of(self, path: str, words: str, after: int = 0) -> int:
+        """Line, 1-based, of the first line below line `after` that holds `words`; 0 when none."""
+        lines = self.lines(path)
+        return next((n for n in range(after + 1, len(lines) + 1) if words in lines[n - 1]), 0)
+
     def named(self, *names: str) -> list[str]:
         """Paths read whose file name, lower case, is one of `names`."""
         return [p for n in names for p in self._by_name.get(n, ())]
@@ -152,12 +175,34 @@ class Parsed:
     def python(self) -> dict[str, PythonModule]:
         """Python files and notebooks by path."""
         found = {
-            p: parse_python(p, f.text)
+            p: self._module(p, f.text)
             for p, f in self.files.items()
             if p.endswith((".py", ".pyw")) and not self.late()
         }
         found.update((p, b.module) for p, b in self.notebooks.items() if b.language == "python")
         return dict(sorted(found.items()))
+
+    def _module(self, path: str, text: str) -> PythonModule:
+        module, tree = parse_with_tree(path, text)
+        if tree is not None and len(text) <= self._room:
+            self._room -= len(text)
+            self._kept[path] = tree
+        return module
+
+    def view(self, path: str) -> View | None:
+        """Indexed syntax tree of a module or notebook; None for what does not parse.
+
+        The last few hundred are kept; a tree that was let go is parsed again.
+        """
+        if path not in self._views:
+            module = self.python.get(path)
+            tree = self._kept.get(path)
+            if module is not None and tree is None and not module.problem:
+                book = self.notebooks.get(path)
+                tree = notebook_tree(book)[0] if book else tolerant_tree(self.text(path))[0]
+            made = View(module, tree) if module is not None and tree is not None else None
+            self._views[path] = made
+        return self._views[path]
 
     # --- configuration ----------------------------------------------------------------------
 

@@ -58,7 +58,11 @@ def _never() -> bool:
 
 def probe_all(workspace: Workspace, *, expired: Callable[[], bool] = _never) -> ProbeReport:
     """Ask every probe about a workspace; those the deadline leaves over answer unknown."""
-    repo = Repository(workspace, expired)
+    return probe_repository(Repository(workspace, expired))
+
+
+def probe_repository(repo: Repository) -> ProbeReport:
+    """Ask every probe about a repository that is open already."""
     facts: list[Fact] = []
     omitted: list[str] = []
     claims = claims_of(repo)

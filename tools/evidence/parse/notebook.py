@@ -46,14 +46,25 @@ def parse_notebook(path: str, text: str) -> Notebook:
     book = Notebook(path, PythonModule(path, notebook=True))
     for number, lines in sources:
         book.lines.extend((number, i, line) for i, line in enumerate(lines, 1))
-    whole = _joined([lines for _, lines in sources])
-    tree, problem = syntax_tree(whole)
-    if tree is None:
-        tree = _without_bad_cells([lines for _, lines in sources], problem)
+    tree, problem = notebook_tree(book)
+    if problem:
         book.problem = f"some cells do not parse: {problem}" if tree is not None else problem
+    whole = "\n".join(line for _, _, line in book.lines)
     book.module = summarise(path, tree) if tree is not None else read_lines(path, whole)
     book.module.notebook = True
     return book
+
+
+def notebook_tree(book: Notebook) -> tuple[ast.Module | None, str]:
+    """Tree of the joined code cells, without those that do not parse; says what was wrong."""
+    cells: dict[int, list[str]] = {}
+    for number, _, line in book.lines:
+        cells.setdefault(number, []).append(line)
+    sources = list(cells.values())
+    tree, problem = syntax_tree(_joined(sources))
+    if tree is None:
+        tree = _without_bad_cells(sources, problem)
+    return tree, problem
 
 
 def _without_bad_cells(sources: list[list[str]], problem: str) -> ast.Module | None:
