@@ -11,11 +11,12 @@ import json
 import logging
 import threading
 import uuid
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from difflib import get_close_matches
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ from mlops_advisor.tools.common.errors import (
     PathDeniedError,
     Problem,
 )
-from mlops_advisor.tools.common.run import RunContext
+from mlops_advisor.tools.common.run import RunContext, ScanReport
 
 logger = logging.getLogger(__name__)
 
@@ -150,6 +151,8 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
             roots=limits.roots,
             expired=limits.expired,
             progress=limits.progress,
+            changed=partial(_changed, limits.roots),
+            scan=partial(_scan, limits.roots),
         )
         key = None if _reads_files(request) else hashkey(tool.name, context.as_of, request)
         if key is not None and not _refresh(request):
@@ -164,6 +167,20 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
             with _KEPT_LOCK:
                 _KEPT[key] = outcome
         return outcome
+
+
+def _changed(
+    roots: tuple[Path, ...], workspace: str, revision: str, texts: Mapping[str, str]
+) -> Mapping[str, frozenset[int]]:
+    from mlops_advisor.server.gitdiff import changed_lines  # noqa: PLC0415 - rarely needed
+
+    return changed_lines(roots[0] / workspace, revision, texts)
+
+
+def _scan(roots: tuple[Path, ...], workspace: str, paths: Iterable[str]) -> ScanReport:
+    from mlops_advisor.server.scanners import scan  # noqa: PLC0415 - only the audit needs it
+
+    return scan(roots[0] / workspace, paths)
 
 
 def _reads_files(request: BaseModel) -> bool:

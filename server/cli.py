@@ -18,6 +18,8 @@ _MODULES = {
     "call": "mlops_advisor.server.calling",
     "demo": "mlops_advisor.server.demo",
     "doctor": "mlops_advisor.server.doctor",
+    "audit": "mlops_advisor.server.auditing",
+    "rule": "mlops_advisor.server.auditing",
 }
 
 
@@ -62,11 +64,39 @@ def _parser() -> argparse.ArgumentParser:
     call.add_argument("--input", metavar="FILE|-", help="JSON file; - or nothing: stdin")
     _add_roots(call)
 
+    _add_audit(commands.add_parser("audit", help="the audit as a linter"))
+    rule = commands.add_parser("rule", help="explain a rule of the audit, or list them")
+    rule.add_argument("id", nargs="?", metavar="ID", help="a rule, for example DM06")
+
     commands.add_parser("demo", help="a real client talks to the real server on sample inputs")
 
     doctor = commands.add_parser("doctor", help="check that the installation can be trusted")
     doctor.add_argument("--json", action="store_true", help="print JSON")
     return parser
+
+
+def _add_audit(audit: argparse.ArgumentParser) -> None:
+    severities = ("critical", "high", "medium", "low", "info")
+    audit.add_argument("paths", nargs="*", metavar="PATH", help="folders or files (default .)")
+    audit.add_argument(
+        "--format", choices=("text", "json", "sarif", "markdown", "github"), default="text"
+    )
+    audit.add_argument("--diff", metavar="BASE", help="only findings on lines changed since BASE")
+    audit.add_argument(
+        "--fail-on",
+        choices=(*severities, "never"),
+        help="exit 1 when a finding at or above this is left (default high)",
+    )
+    audit.add_argument("--min-severity", choices=severities, help="report nothing below this")
+    for name, what in (("--select", "only these rules"), ("--ignore", "not these rules")):
+        audit.add_argument(
+            name, action="append", metavar="RULES", help=f"{what}: DM06,TR or several times"
+        )
+    audit.add_argument("--baseline", metavar="FILE", help="findings accepted earlier")
+    audit.add_argument("--write-baseline", metavar="FILE", help="accept what is found now")
+    audit.add_argument("--timeout", type=int, default=120, metavar="SECONDS", help="default 120")
+    audit.add_argument("--as-of", metavar="DATE", help="day at which ages are judged")
+    audit.add_argument("--color", choices=("auto", "always", "never"), default="auto")
 
 
 def _port(text: str) -> int:

@@ -12,6 +12,7 @@ from mcp_types import CompleteRequestParams, PromptReference
 from mlops_advisor.resources import loaders
 from mlops_advisor.server import prompts
 from mlops_advisor.server.listings import ALIASES, DIMENSIONS, FORMATS
+from mlops_advisor.tools.audit_workflow.rules import all_rules
 
 _MOST: Final = 100  # values in one answer, by the protocol
 
@@ -41,7 +42,7 @@ def _of_prompt(name: str, argument: str) -> tuple[str, ...]:
 
 def _of_template(template: str, argument: str) -> tuple[str, ...]:
     """Return the values of a parameter; clients may name the template without its query."""
-    if not template.startswith(("mlops://rubric/", "mlops://practices/")):
+    if not template.startswith(("mlops://rubric/", "mlops://practices/", "mlops://rules/")):
         return ()
     if argument == "format":
         return FORMATS
@@ -49,11 +50,13 @@ def _of_template(template: str, argument: str) -> tuple[str, ...]:
         return (*DIMENSIONS, *ALIASES)
     if argument == "id" and template.startswith("mlops://practices/"):
         return tuple(loaders.bundled().practices)
+    if argument == "id" and template.startswith("mlops://rules/"):
+        return tuple(r.id for r in all_rules())
     return ()
 
 
 def _matching(values: tuple[str, ...], typed: str) -> list[str]:
     """Return what begins with the typed text, then what holds it elsewhere."""
     text = typed.casefold()
-    first = [value for value in values if value.startswith(text)]
-    return first + [value for value in values if text in value and value not in first]
+    first = [value for value in values if value.casefold().startswith(text)]
+    return first + [value for value in values if text in value.casefold() and value not in first]

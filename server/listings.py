@@ -1,7 +1,7 @@
 """What `resources/list`, `resources/templates/list` and `prompts/list` show.
 
 A client that knows templates reads `mlops://practices/{id}{?format}`; one that does not finds
-the rubric, its dimensions and the principles as plain entries of `resources/list`.
+the rubric, its dimensions, the principles and the rules as plain entries of `resources/list`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,12 @@ _RESOURCES: Final = (
         "Lifecycle and principles",
         "The stages of the ML lifecycle and the MLOps principles, with the practices behind them.",
     ),
+    *_both(
+        "mlops://rules",
+        "rules",
+        "Rules of the audit",
+        "Every rule with severity and confidence, the table of severities, the risk formula.",
+    ),
     *(
         _entry(
             f"mlops://rubric/{name}?format=markdown",
@@ -76,6 +82,15 @@ _TEMPLATES: Final = (
         "name": "rubric-dimension",
         "title": "One dimension of the rubric",
         "description": "Cells and practices of one dimension. format: json (default), markdown.",
+    },
+    {
+        "uriTemplate": "mlops://rules/{id}{?format}",
+        "name": "rule",
+        "title": "One rule of the audit",
+        "description": (
+            "What it looks for, why it is bad, known problems, examples, fix, sources."
+            " format: json (default), markdown."
+        ),
     },
     {
         "uriTemplate": "mlops://practices/{id}{?format}",

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
     from mlops_advisor.tools.common.run import RunContext
 
-TOOLS: Final = ("mlops_advisor.tools.assess_maturity",)
+TOOLS: Final = (
+    "mlops_advisor.tools.assess_maturity",
+    "mlops_advisor.tools.audit_workflow",
+)
 
 SCHEMAS = Path(__file__).parent / "schemas"
 _LOADING = threading.Lock()

@@ -17,6 +17,8 @@ from mcp_types.version import is_version_at_least
 from mlops_advisor.resources import loaders, pages
 from mlops_advisor.server import calls, listings
 from mlops_advisor.server.listings import ALIASES, FORMATS, JSON, MARKDOWN
+from mlops_advisor.tools.audit_workflow import pages as rule_pages
+from mlops_advisor.tools.audit_workflow.rules import all_rules
 from mlops_advisor.tools.evidence.probes import probes_by_practice
 
 _NOT_FOUND_LEGACY: Final = -32002  # the code of the handshake era; -32602 from 2026-07-28 on
@@ -73,6 +75,16 @@ def _page(uri: str, segments: list[str]) -> tuple[Callable[[], dict[str, Any]], 
             return (
                 partial(pages.dimension, known, name),
                 partial(pages.dimension_markdown, known, name),
+            )
+        case ["rules"]:
+            return rule_pages.index, rule_pages.index_markdown
+        case ["rules", name]:
+            rules = {r.id: r for r in all_rules()}
+            name = name.upper()
+            _must_be_known(name, tuple(rules), "rule")
+            return (
+                partial(rule_pages.one, rules[name], known.sources),
+                partial(rule_pages.one_markdown, rules[name], known.sources),
             )
         case ["practices", name]:
             _must_be_known(name, tuple(known.practices), "practice")

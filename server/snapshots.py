@@ -14,12 +14,15 @@ from pathlib import Path
 
 from mlops_advisor.resources import loaders, pages
 from mlops_advisor.server import calls, registry, wire
+from mlops_advisor.tools.audit_workflow import pages as rule_pages
 from mlops_advisor.tools.matching.match import Matcher
 from mlops_advisor.tools.matching.words import learn
 
 WORDS = loaders.DATA / "words.json"
 README = Path(loaders.__file__).parents[1] / "README.md"
-_RECORDED = ("<!-- recorded by make snapshots -->", "<!-- end of the recording -->")
+_RECORDED = ("<!-- recorded by make snapshots: {} -->", "<!-- end of the recording -->")
+# Where the shown part of each tool's text ends.
+_SHOWN_UNTIL = {"assess_maturity": "\n## Next", "audit_workflow": "\n## Plan"}
 PAGES = Path(loaders.__file__).parent / "docs"
 
 
@@ -39,25 +42,33 @@ def expected() -> dict[Path, str]:
     known = loaders.bundled()
     files[PAGES / "rubric.md"] = _generated(pages.rubric_markdown(known))
     files[PAGES / "principles.md"] = _generated(pages.principles_markdown(known))
+    files[PAGES / "rules.md"] = _generated(rule_pages.index_markdown())
     files[README] = _recorded(README.read_text(encoding="utf-8"))
     return files
 
 
 def _recorded(readme: str) -> str:
-    """Return the README with its example run anew: the sample request, and how its text begins."""
-    start, end = (readme.index(mark) for mark in _RECORDED)
-    request = json.loads((loaders.SAMPLES / "inputs" / "assess_maturity.json").read_text("utf-8"))
+    """Return the README with its examples run anew: a sample request, and how its text begins."""
+    for name in registry.names():
+        mark = _RECORDED[0].format(name)
+        start = readme.index(mark)
+        end = readme.index(_RECORDED[1], start)
+        readme = readme[:start] + _example(name, mark) + readme[end:]
+    return readme
+
+
+def _example(name: str, mark: str) -> str:
+    request = json.loads((loaders.SAMPLES / "inputs" / f"{name}.json").read_text("utf-8"))
     request["options"] = {"as_of": "2026-11-23"}
-    tool = registry.load("assess_maturity")
+    tool = registry.load(name)
     limits = calls.Limits(roots=(loaders.SAMPLES,))
     text = calls.execute(tool, calls.prepare(tool, request), limits).text
-    shown = text[: text.index("\n## Next")].strip()
-    block = (
-        f"{_RECORDED[0]}\n\n```json\n{json.dumps(request, indent=2, ensure_ascii=False)}\n```\n\n"
-        "`midlevel_team` is a sample workspace of the package. The answer begins:\n\n"
+    shown = text[: text.index(_SHOWN_UNTIL[name])].strip()
+    return (
+        f"{mark}\n\n```json\n{json.dumps(request, indent=2, ensure_ascii=False)}\n```\n\n"
+        f"`{request['workspace']}` is a sample workspace of the package. The answer begins:\n\n"
         f"````markdown\n{shown}\n…\n````\n\n"
     )
-    return readme[:start] + block + readme[end:]
 
 
 def words() -> str:

@@ -297,8 +297,11 @@ class _Maker:
         return f"services/service_{number}/pyproject.toml", "[tool.company]\n" + "".join(lines)
 
 
-def make(folder: Path, seed: int = 7) -> list[Path]:
-    """Write the files into `folder` (new or empty) and return their paths."""
+def make(folder: Path, seed: int = 7, scale: float = 1.0) -> list[Path]:
+    """Write the files into `folder` (new or empty) and return their paths.
+
+    `scale` 10 makes ten times as many of each kind, 0.1 a tenth.
+    """
     maker = _Maker(seed)
     kinds: dict[str, Callable[[int], tuple[str, str]]] = {
         "python": maker.python,
@@ -311,7 +314,7 @@ def make(folder: Path, seed: int = 7) -> list[Path]:
     }
     made = []
     for kind, count in COUNTS.items():
-        for number in range(count):
+        for number in range(round(count * scale)):
             name, text = kinds[kind](number)
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)

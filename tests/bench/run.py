@@ -14,12 +14,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
+import audits
 import made_workspace
+from rows import Row, ratio
 from rpc import Peer
 
 from mlops_advisor.resources.loaders import bundled
@@ -32,23 +33,6 @@ ANSWERS = ("no", "partly", "by_hand", "automated", "not_applicable", "unknown")
 ANSWERED = 40  # practices in one request
 WARM_UP = 30  # requests before measuring
 FILES = sum(made_workspace.COUNTS.values())
-
-
-@dataclass(frozen=True)
-class Row:
-    """One line of the table: `bound` is what the project promises."""
-
-    what: str
-    value: float
-    bound: float
-    unit: str
-    runs: int
-
-    def line(self) -> str:
-        """Return the line as shown."""
-        verdict = "ok" if self.value <= self.bound else "OVER"
-        value, bound = f"{self.value:.2f} {self.unit}", f"<= {self.bound:g} {self.unit}"
-        return f"{self.what:<68} {value:>11} {bound:>11} {verdict:>5} {self.runs:>5}"
 
 
 def requests(count: int, seed: int) -> list[dict[str, Any]]:
@@ -76,12 +60,12 @@ def ready(runs: int, folder: Path) -> Row:
             peer.handshake()
             tools = peer.request("tools/list", {})["tools"]
             seconds = time.perf_counter() - start
-        assert [tool["name"] for tool in tools] == [TOOL], tools
+        assert TOOL in [tool["name"] for tool in tools], tools
         return seconds
 
     once(OURS), once(BARE)  # compiles, and brings the files into memory
     pairs = [(once(OURS), once(BARE)) for _ in range(runs)]
-    return Row("stdio ready: spawn to tools/list, to a bare server", *_ratio(pairs, 1.10))
+    return Row("stdio ready: spawn to tools/list, to a bare server", *ratio(pairs, 1.10))
 
 
 def warm(runs: int, folder: Path) -> Row:
@@ -107,7 +91,7 @@ def warm(runs: int, folder: Path) -> Row:
                 params = {"name": TOOL, "arguments": one}
                 pairs.append((_timed(mine, params), _timed(bare, params)))
     what = "warm assess_maturity, every request new, p50, to a constant result"
-    return Row(what, *_ratio(pairs, 2.0))
+    return Row(what, *ratio(pairs, 2.0))
 
 
 def repeated(runs: int, folder: Path) -> Row:
@@ -130,7 +114,7 @@ def repeated(runs: int, folder: Path) -> Row:
                 _timed(mine, params), _timed(bare, params)
             pairs = [(_timed(mine, params), _timed(bare, params)) for _ in range(runs)]
     what = "warm assess_maturity, the same request, p50, to a constant result"
-    return Row(what, *_ratio(pairs, 2.0))
+    return Row(what, *ratio(pairs, 2.0))
 
 
 def workspace(runs: int, folder: Path, made: Path) -> Row:
@@ -147,7 +131,7 @@ def workspace(runs: int, folder: Path, made: Path) -> Row:
     once("bare")
     pairs = [(once("ours"), once("bare")) for _ in range(runs)]
     what = f"{FILES} files: collect to result, to reading and parsing them"
-    return Row(what, *_ratio(pairs, 3.0))
+    return Row(what, *ratio(pairs, 3.0))
 
 
 def memory(folder: Path, made: Path) -> Row:
@@ -158,11 +142,6 @@ def memory(folder: Path, made: Path) -> Row:
         result = mine.call(TOOL, arguments)["structuredContent"]
         assert result["inventory"]["files_read"] == FILES, result["inventory"]
         return Row(f"peak memory of the server over {FILES} files", mine.peak_mb(), 200, "MB", 1)
-
-
-def _ratio(pairs: list[tuple[float, float]], bound: float) -> tuple[float, float, str, int]:
-    value = median(mine for mine, _ in pairs) / median(bare for _, bare in pairs)
-    return value, bound, "x", len(pairs)
 
 
 def _timed(peer: Peer, params: dict[str, Any]) -> float:
@@ -182,30 +161,38 @@ def main() -> int:
     """Measure, print the table; 1 when something is over its bound."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--only", choices=["ready", "repeated", "warm", "files", "memory"], action="append"
+        "--only",
+        choices=["ready", "repeated", "warm", "files", "memory", *audits.STEPS],
+        action="append",
     )
     parser.add_argument("--ready-runs", type=int, default=15)
     parser.add_argument("--warm-runs", type=int, default=300)
     parser.add_argument("--file-runs", type=int, default=5)
     chosen = parser.parse_args()
-    wanted = chosen.only or ["ready", "repeated", "warm", "files", "memory"]
+    wanted = chosen.only or ["ready", "repeated", "warm", "files", "memory", *audits.STEPS]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         made = folder / "made"
-        if {"files", "memory"} & set(wanted):
+        if {"files", "memory", *audits.STEPS} & set(wanted):
             made_workspace.make(made)
-        steps: dict[str, Callable[[], Row]] = {
+        steps: dict[str, Callable[[], Row | list[Row]]] = {
             "ready": lambda: ready(chosen.ready_runs, folder),
             "repeated": lambda: repeated(chosen.warm_runs, folder),
             "warm": lambda: warm(chosen.warm_runs, folder),
             "files": lambda: workspace(chosen.file_runs, folder, made),
             "memory": lambda: memory(folder, made),
+            **{
+                name: partial(step, chosen.file_runs, folder, made)
+                for name, step in audits.STEPS.items()
+            },
         }
         print(f"{'what':<68} {'value':>11} {'promised':>11} {'':>5} {'runs':>5}")
-        rows = []
+        rows: list[Row] = []
         for name in wanted:
-            rows.append(steps[name]())
-            print(rows[-1].line(), flush=True)
+            found = steps[name]()
+            for row in found if isinstance(found, list) else [found]:
+                rows.append(row)
+                print(row.line(), flush=True)
     return int(any(row.value > row.bound for row in rows))
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from hashlib import sha256
 from typing import Final
 
@@ -36,32 +38,57 @@ class Audit:
     omitted: tuple[str, ...]
 
 
+class _Kept:
+    """Hits by rule and place, each once, and not more of one rule than anybody would read."""
+
+    def __init__(self) -> None:
+        self.hits: dict[tuple[str, str, int, str], tuple[Rule, Hit]] = {}
+        self.omitted: set[str] = set()
+        self._counts: Counter[str] = Counter()
+
+    def take(self, rule: Rule, where: str, check: Callable[[], Iterable[Hit]]) -> None:
+        """Run a check and keep its hits.  One that breaks on odd files must not take the rest."""
+        try:
+            for hit in check():
+                self._counts[rule.id] += 1
+                if self._counts[rule.id] > _MAX_PER_RULE:
+                    return
+                self.hits.setdefault((rule.id, hit.path, hit.line, hit.text), (rule, hit))
+        except Exception as error:  # noqa: BLE001 - said in the result, and a test forbids it
+            self.omitted.add(f"{rule.id}: failed on {where} ({type(error).__name__})")
+
+
 def examine(
     repo: AuditRepository,
     rules: Sequence[Rule],
     progress: Callable[[int, int, str], None] = lambda _done, _total, _message: None,
 ) -> Audit:
     """Run rules.  The order of files and rules changes nothing in the result."""
-    of_modules = [r for r in rules if r.check_module is not None]
     of_repository = [r for r in rules if r.check is not None]
     total = len(repo.python) + len(of_repository)
-    hits: dict[tuple[str, str, int, str], tuple[Rule, Hit]] = {}
-    omitted: set[str] = set()
-    counts: dict[str, int] = {}
-
-    def keep(rule: Rule, found: Iterable[Hit]) -> None:
-        for hit in found:
-            counts[rule.id] = counts.get(rule.id, 0) + 1
-            if counts[rule.id] > _MAX_PER_RULE:
-                return
-            hits.setdefault((rule.id, hit.path, hit.line, hit.text), (rule, hit))
-
-    done = 0
-    for path in repo.python:
-        done += 1
+    kept = _Kept()
+    _examine_modules(repo, rules, kept, lambda n, path: progress(n, total, path))
+    for done, rule in enumerate(of_repository, len(repo.python)):
         if repo.late():
-            omitted.update(r.id for r in of_modules)
-            break
+            kept.omitted.add(rule.id)
+        elif rule.check is not None:
+            progress(done, total, rule.id)
+            kept.take(rule, "the repository", partial(rule.check, repo))
+    return settle(repo, kept.hits.values(), kept.omitted)
+
+
+def _examine_modules(
+    repo: AuditRepository,
+    rules: Sequence[Rule],
+    kept: _Kept,
+    progress: Callable[[int, str], None],
+) -> None:
+    """Run the rules of single modules, file by file, so that a tree is needed only once."""
+    of_modules = [r for r in rules if r.check_module is not None]
+    for done, path in enumerate(repo.python):
+        if repo.late():
+            kept.omitted.update(r.id for r in of_modules)
+            return
         text = repo.text(path)
         test = is_test_path(path)
         wanted = [
@@ -71,28 +98,22 @@ def examine(
         ]
         view = repo.view(path) if wanted else None
         if view is not None:
-            progress(done, total, path)
+            progress(done, path)
             for rule in wanted:
                 if rule.check_module is not None:
-                    keep(rule, rule.check_module(repo, view))
-    for rule in of_repository:
-        done += 1
-        if repo.late():
-            omitted.add(rule.id)
-            continue
-        progress(done, total, rule.id)
-        if rule.check is not None:
-            keep(rule, rule.check(repo))
-    return _settle(repo, hits.values(), omitted)
+                    kept.take(rule, path, partial(rule.check_module, repo, view))
 
 
-def _settle(
-    repo: AuditRepository, hits: Iterable[tuple[Rule, Hit]], omitted: set[str]
-) -> Audit:
-    findings = sorted(
-        (_finding(repo, rule, hit) for rule, hit in hits),
-        key=lambda f: (ORDER.index(f.severity), f.rule.id, f.place.path, f.place.line, f.why),
-    )
+def order(finding: Finding) -> tuple[int, str, str, int, str]:
+    """Sort key: worst first, then by rule and place."""
+    place = finding.place
+    worst = ORDER.index(finding.severity)
+    return worst, finding.rule.id, place.path, place.line, finding.why
+
+
+def settle(repo: AuditRepository, hits: Iterable[tuple[Rule, Hit]], omitted: set[str]) -> Audit:
+    """Turn hits into findings: located, redacted, copies merged, suppressed ones apart."""
+    findings = sorted((_finding(repo, rule, hit) for rule, hit in hits), key=order)
     findings = _fingerprinted(_once_per_copy(repo, findings))
     kept: list[Finding] = []
     suppressed: list[Suppressed] = []

@@ -54,11 +54,11 @@ class View:
 
     def _index(self) -> None:
         parent, by_type, fields = self._parent, self._by_type, _FIELDS
-        stack: list[ast.AST] = [self.tree]
+        stack: list[Any] = [self.tree]
         while stack:
             node = stack.pop()
             by_type.setdefault(node.__class__, []).append(node)
-            below: list[ast.AST] = []
+            below: list[Any] = []
             for name in fields[node.__class__]:
                 value = getattr(node, name, None)
                 if value.__class__ is list:
@@ -170,7 +170,8 @@ class View:
                 self._keep(found, annotated, annotated.target, annotated.value)
         for named in self.of(ast.NamedExpr):
             self._keep(found, named, named.target, named.value)
-        for with_ in (*self.of(ast.With), *self.of(ast.AsyncWith)):
+        withs: list[ast.With | ast.AsyncWith] = [*self.of(ast.With), *self.of(ast.AsyncWith)]
+        for with_ in withs:
             for item in with_.items:
                 if item.optional_vars is not None:
                     self._keep(found, with_, item.optional_vars, item.context_expr)
@@ -243,7 +244,9 @@ class View:
         for value in reversed(self.values(name, near)):
             call = value.value if isinstance(value, ast.Await) else value
             # `df = df.dropna()` says nothing of what `df` is.
-            if isinstance(call, ast.Call) and not dotted(call).startswith((f"{name}.", f"{name}()")):
+            if isinstance(call, ast.Call) and not dotted(call).startswith(
+                (f"{name}.", f"{name}()")
+            ):
                 return call
         return None
 
@@ -319,7 +322,10 @@ class View:
                 return self._string(node.left, depth + 1).replace("%s", HOLE)
             between = {ast.Add: "", ast.Div: "/"}.get(type(node.op))
             if between is not None:
-                left, right = self._string(node.left, depth + 1), self._string(node.right, depth + 1)
+                left, right = (
+                    self._string(node.left, depth + 1),
+                    self._string(node.right, depth + 1),
+                )
                 return f"{left}{between}{right}"[:_MAX_STRING]
         if isinstance(node, ast.Call):
             return self._string_of_call(node, depth)
@@ -327,19 +333,17 @@ class View:
 
     def _string_of_call(self, node: ast.Call, depth: int) -> str:
         name = self.name(node)
+        parts: tuple[ast.expr, ...] = ()
         if name in _JOINERS:
-            return "/".join(self._string(a, depth + 1) for a in node.args[:20])[:_MAX_STRING]
-        if name in ("os.getenv", "os.environ.get") and len(node.args) > 1:
-            return self._string(node.args[1], depth + 1)
-        if isinstance(node.func, ast.Attribute):
-            if name.endswith(_WRAPPERS):
-                return self._string(node.func.value, depth + 1)
-            if node.func.attr == "format":
-                return self._string(node.func.value, depth + 1)
-            if node.func.attr == "joinpath":
+            parts = tuple(node.args[:20])
+        elif name in ("os.getenv", "os.environ.get"):
+            parts = tuple(node.args[1:2])
+        elif isinstance(node.func, ast.Attribute):
+            if name.endswith(_WRAPPERS) or node.func.attr == "format":
+                parts = (node.func.value,)
+            elif node.func.attr == "joinpath":
                 parts = (node.func.value, *node.args[:20])
-                return "/".join(self._string(p, depth + 1) for p in parts)[:_MAX_STRING]
-        return HOLE
+        return "/".join(self._string(p, depth + 1) for p in parts)[:_MAX_STRING] or HOLE
 
     def column(self, node: ast.AST) -> str:
         """Name of the column in `df["x"]`; empty when the key is no literal text."""
