@@ -5,6 +5,7 @@ from __future__ import annotations
 import graphlib
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -17,7 +18,9 @@ from mlops_advisor.resources.models import (
     Concepts,
     CrosswalkFile,
     DimensionInfo,
+    EndOfLifeFile,
     ExamplesFile,
+    LifeTable,
     OverlaysFile,
     Practice,
     PracticeFile,
@@ -48,6 +51,7 @@ class Knowledge:
     crosswalk: CrosswalkFile
     overlays: OverlaysFile
     words: WordWeights
+    end_of_life: Mapping[str, LifeTable]
 
 
 def load(folder: Path = DATA) -> Knowledge:
@@ -67,6 +71,7 @@ def load(folder: Path = DATA) -> Knowledge:
         crosswalk=yamlfile.read(folder / "crosswalk.yaml", CrosswalkFile),
         overlays=yamlfile.read(folder / "overlays.yaml", OverlaysFile),
         words=_words(folder / "words.json"),
+        end_of_life=MappingProxyType(_end_of_life(folder / "audit" / "end_of_life.yaml")),
     )
     _check_practices(knowledge, folder)
     _check_references(knowledge, folder)
@@ -115,6 +120,24 @@ def _practices(folder: Path, rubric: RubricFile) -> tuple[dict[str, Practice], d
             practices[practice.id] = practice
             dimension_of[practice.id] = dimension.id
     return practices, dimension_of
+
+
+def _end_of_life(file: Path) -> dict[str, LifeTable]:
+    tables: dict[str, LifeTable] = {}
+    for index, table in enumerate(yamlfile.read(file, EndOfLifeFile).products):
+        loc: _Loc = ("products", index)
+        if table.id in tables:
+            raise _broken(file, (*loc, "id"), f"'{table.id}' is used twice")
+        for cycle, day in table.ends.items():
+            try:
+                date.fromisoformat(day)
+            except ValueError as error:
+                raise _broken(file, (*loc, "ends", cycle), f"no such day: {day}") from error
+        for name, cycle in table.names.items():
+            if cycle not in table.ends:
+                raise _broken(file, (*loc, "names", name), f"there is no cycle '{cycle}'")
+        tables[table.id] = table
+    return tables
 
 
 def _words(file: Path) -> WordWeights:

@@ -338,3 +338,26 @@ class OverlaysFile(Data):
     """overlays.yaml."""
 
     overlays: tuple[Overlay, ...]
+
+
+class LifeTable(Data):
+    """One product: the last day with free security fixes of each release cycle.
+
+    `ends` maps a cycle (`3.9`, or `*` for every release) to that day; `names` maps code names of
+    releases to cycles.  `checked` is the day somebody last looked at `url`.
+    """
+
+    id: Id
+    name: Line
+    url: str = Field(pattern=r"^https://")
+    checked: IsoDate
+    note: str = ""
+    names: dict[str, str] = {}
+    ends: dict[str, IsoDate] = Field(min_length=1)
+
+
+class EndOfLifeFile(Data):
+    """audit/end_of_life.yaml; `as_of` is the day of the last revision."""
+
+    as_of: IsoDate
+    products: tuple[LifeTable, ...]

@@ -217,7 +217,7 @@ def test_each_file_is_parsed_at_most_once_and_only_when_asked(
     assert sorted(seen) == [
         "parse_markdown README.md",
         "parse_notebook n.ipynb",
-        "parse_python a.py",
+        "parse_with_tree a.py",
         "parse_yaml .github/workflows/a.yml",
         "parse_yaml k.yaml",
     ]

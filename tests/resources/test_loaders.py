@@ -75,6 +75,10 @@ def test_all_patterns_compile() -> None:
         ("rubric.yaml", "reviewed: ", "viewed: ", "viewed", "not permitted"),
         ("crosswalk.yaml", "practice: schema_validation", "practice: schemas", "practice", "no practice 'schemas'"),
         ("rubric.yaml", "needs: model_ci", "needs: model_xy", "needs", "no practice 'model_xy'"),
+        ("audit/end_of_life.yaml", "2020-01-01", "2020-02-30", "ends.2.7", "no such day"),
+        ("audit/end_of_life.yaml", "2020-01-01", "soon", "ends.2.7", "match pattern"),
+        ("audit/end_of_life.yaml", 'jessie: "8"', 'jessie: "80"', "names.jessie", "no cycle '80'"),
+        ("audit/end_of_life.yaml", "id: debian", "id: python", "id", "used twice"),
         ("principles.yaml", "source: ", "source: nowhere_", "source", "no source 'nowhere_"),
     ],
 )  # fmt: skip
@@ -123,3 +127,12 @@ def test_prerequisites_in_a_circle_are_refused(folder: Path) -> None:
 def test_the_word_no_stays_a_word(folder: Path) -> None:
     assert bundled().rubric.points.response.no == 6
     assert "no" in bundled().lexicon.cues["negation_subject"]
+
+
+def test_the_ends_of_life_are_dated_and_sourced() -> None:
+    tables = bundled().end_of_life
+    assert len(tables) >= 20
+    assert tables["python"].ends["3.9"] == "2025-10-31"
+    for table in tables.values():
+        assert table.url.startswith("https://"), table.id
+        assert table.checked >= "2026-11-23", table.id

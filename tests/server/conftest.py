@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any, Literal
 import pytest
 from mcp.server.lowlevel import Server
 from pydantic import Field
+from shelling import Shell
 
 from mlops_advisor.resources import loaders
 from mlops_advisor.server import registry, wire
@@ -239,3 +241,11 @@ def web(start_web: Callable[..., WebServer], samples: Path) -> Iterator[WebServe
     server = start_web("--transport", "http", "--root", str(samples))
     yield server
     server.stop()
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
+    # The command sets up logging for the process, which here is the test runner's.
+    before = logging.root.handlers[:], logging.root.level
+    yield Shell(monkeypatch, capfd)
+    logging.root.handlers[:], logging.root.level = before

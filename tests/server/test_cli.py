@@ -2,50 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
+from shelling import Shell
 
 from mlops_advisor.resources import loaders
 from mlops_advisor.resources.errors import DataFileError
-from mlops_advisor.server import calling, cli, doctor, registry, settings
+from mlops_advisor.server import calling, doctor, registry, settings
 
 ANSWER = {"responses": [{"practice": "data_versioning", "answer": "automated"}]}
-
-
-class Shell:
-    """Runs the command line in this process, with stdin given and both outputs kept."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
-        self._monkeypatch = monkeypatch
-        self._capfd = capfd
-
-    def __call__(self, *arguments: str, stdin: str | bytes = "") -> tuple[int, str, str]:
-        raw = stdin.encode() if isinstance(stdin, str) else stdin
-        self._monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw)))
-        try:
-            code = cli.main(arguments)
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        out, err = self._capfd.readouterr()
-        return code, out, err
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Iterator[Shell]:
-    # The command sets up logging for the process, which here is the test runner's.
-    before = logging.root.handlers[:], logging.root.level
-    yield Shell(monkeypatch, capfd)
-    logging.root.handlers[:], logging.root.level = before
 
 
 def test_call_prints_the_structured_result_and_nothing_else(shell: Shell) -> None:
@@ -158,7 +130,7 @@ def test_call_reports_a_fault_of_ours_with_another_code(
 
 
 def test_only_what_exists_is_a_command(shell: Shell) -> None:
-    for absent in ("audit", "design", "fleet", "catalog", "rule"):
+    for absent in ("design", "fleet", "catalog"):
         assert shell(absent)[0] == 2
 
 

@@ -8,18 +8,31 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 from mlops_advisor.resources.loaders import bundled
 from mlops_advisor.tools.audit_workflow.engine import Audit, examine
+from mlops_advisor.tools.audit_workflow.models import AuditWorkflowInput, AuditWorkflowResult
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import Rule
 from mlops_advisor.tools.audit_workflow.rules import all_rules
+from mlops_advisor.tools.audit_workflow.run import run
+from mlops_advisor.tools.common.run import RunContext
 from mlops_advisor.tools.evidence.collect import collect_inline
 
 AS_OF = date(2026, 11, 23)
+CONTEXT = RunContext(as_of=AS_OF, knowledge=bundled())
+# force_refresh: an audit remembered from another test would hide what this one does.
+FULL = {
+    "detail": "full",
+    "as_of": AS_OF.isoformat(),
+    "narrative": "none",
+    "force_refresh": True,
+}
 SPECS = Path(__file__).parents[1] / "audit_workflow" / "specs"
 _FENCE = re.compile(r"^(`{3,}|~{3,})(.*)$")
 _PATH = re.compile(r"^`([^`]+)`:?$")
+_TIMES = re.compile(r" x(\d+)$")
 _EXPECTED = re.compile(r"^(.+?):(\d+)(?:\s+(.*))?$")
 
 
@@ -38,6 +51,16 @@ def audit(files: Mapping[str, str], *ids: str) -> Audit:
     found = examine(repository(files), rules(*ids))
     assert found.omitted == ()
     return found
+
+
+def ask(
+    files: Mapping[str, str] | None = None, *, at: RunContext = CONTEXT, **request: Any
+) -> AuditWorkflowResult:
+    """Run the tool on files and keyword arguments, validated as from a client."""
+    if files is not None:
+        request["files"] = [{"path": p, "content": c} for p, c in files.items()]
+    request.setdefault("options", FULL)
+    return run(AuditWorkflowInput.model_validate(request), at)
 
 
 def rules(*ids: str) -> tuple[Rule, ...]:
@@ -82,7 +105,8 @@ def cases(path: Path) -> Iterable[Case]:
     """Read one spec.
 
     A line with nothing but a path in backticks names the file that the next fenced block holds
-    (info string `notebook`: cells divided by `# %%`).  `Findings` before a block: one
+    (info string `notebook`: cells divided by `# %%`; `csv x5000`: the block so many times).
+    `Findings` before a block: one
     `path:line part of the text` a line.  `No findings.` alone says so.
     """
     rule = path.stem
@@ -110,6 +134,8 @@ def cases(path: Path) -> Iterable[Case]:
                 case.expected += [_expected(one) for one in body.split("\n") if one.strip()]
                 case.stated, findings = True, False
             elif name:
+                times = _TIMES.search(match.group(2))
+                body *= int(times.group(1)) if times else 1
                 case.files[name] = notebook(body) if match.group(2) == "notebook" else body
                 name = ""
     if case is not None:

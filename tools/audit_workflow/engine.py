@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from hashlib import sha256
+from itertools import islice
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
@@ -46,16 +47,29 @@ class _Kept:
         self.omitted: set[str] = set()
         self._counts: Counter[str] = Counter()
 
-    def take(self, rule: Rule, where: str, check: Callable[[], Iterable[Hit]]) -> None:
-        """Run a check and keep its hits.  One that breaks on odd files must not take the rest."""
+    def take(
+        self, repo: AuditRepository, rule: Rule, where: str, check: Callable[[], Iterable[Hit]]
+    ) -> None:
+        """Run a check and keep its hits.  One that breaks on odd files must not take the rest.
+
+        A check during which the time ran out saw files that were no longer parsed: what it says
+        is not believed.
+        """
+        hits: list[Hit] = []
         try:
-            for hit in check():
-                self._counts[rule.id] += 1
-                if self._counts[rule.id] > _MAX_PER_RULE:
-                    return
-                self.hits.setdefault((rule.id, hit.path, hit.line, hit.text), (rule, hit))
+            for hit in islice(check(), _MAX_PER_RULE + 1 - self._counts[rule.id]):
+                hits.append(hit)  # noqa: PERF402 - what came before an error is kept
         except Exception as error:  # noqa: BLE001 - said in the result, and a test forbids it
             self.omitted.add(f"{rule.id}: failed on {where} ({type(error).__name__})")
+        if repo.cut:
+            self.omitted.add(rule.id)
+            return
+        for hit in hits:
+            self._counts[rule.id] += 1
+            if self._counts[rule.id] > _MAX_PER_RULE:
+                self.omitted.add(f"{rule.id}: over {_MAX_PER_RULE} findings, the rest left out")
+                return
+            self.hits.setdefault((rule.id, hit.path, hit.line, hit.text), (rule, hit))
 
 
 def examine(
@@ -73,7 +87,7 @@ def examine(
             kept.omitted.add(rule.id)
         elif rule.check is not None:
             progress(done, total, rule.id)
-            kept.take(rule, "the repository", partial(rule.check, repo))
+            kept.take(repo, rule, "the repository", partial(rule.check, repo))
     return settle(repo, kept.hits.values(), kept.omitted)
 
 
@@ -87,8 +101,7 @@ def _examine_modules(
     of_modules = [r for r in rules if r.check_module is not None]
     for done, path in enumerate(repo.python):
         if repo.late():
-            kept.omitted.update(r.id for r in of_modules)
-            return
+            break
         text = repo.text(path)
         test = is_test_path(path)
         wanted = [
@@ -101,7 +114,9 @@ def _examine_modules(
             progress(done, path)
             for rule in wanted:
                 if rule.check_module is not None:
-                    kept.take(rule, path, partial(rule.check_module, repo, view))
+                    kept.take(repo, rule, path, partial(rule.check_module, repo, view))
+    if repo.late():  # also when there was no time to parse a single module
+        kept.omitted.update(r.id for r in of_modules)
 
 
 def order(finding: Finding) -> tuple[int, str, str, int, str]:
@@ -111,10 +126,18 @@ def order(finding: Finding) -> tuple[int, str, str, int, str]:
     return worst, finding.rule.id, place.path, place.line, finding.why
 
 
-def settle(repo: AuditRepository, hits: Iterable[tuple[Rule, Hit]], omitted: set[str]) -> Audit:
-    """Turn hits into findings: located, redacted, copies merged, suppressed ones apart."""
+def settle(
+    repo: AuditRepository,
+    hits: Iterable[tuple[Rule, Hit]],
+    omitted: set[str],
+    before: Iterable[Finding] = (),
+) -> Audit:
+    """Turn hits into findings: located, redacted, copies merged, suppressed ones apart.
+
+    No fingerprint is one of those that findings `before` have.
+    """
     findings = sorted((_finding(repo, rule, hit) for rule, hit in hits), key=order)
-    findings = _fingerprinted(_once_per_copy(repo, findings))
+    findings = _fingerprinted(_once_per_copy(repo, findings), before)
     kept: list[Finding] = []
     suppressed: list[Suppressed] = []
     for finding in findings:
@@ -142,31 +165,37 @@ def _finding(repo: AuditRepository, rule: Rule, hit: Hit) -> Finding:
 
 def _once_per_copy(repo: AuditRepository, findings: list[Finding]) -> list[Finding]:
     """Report what stands in several identical files once, and name the copies."""
-    first: dict[tuple[str, int, str, str], Finding] = {}
+    digests: dict[str, str] = {}
+    first: dict[tuple[str, int, str, str, str], int] = {}
     result: list[Finding] = []
     for finding in findings:
-        text = repo.text(finding.place.path)
-        key = (finding.rule.id, finding.place.line, finding.why, _digest(text))
-        known = first.get(key) if text else None
-        if known is None:
-            first[key] = finding
+        place = finding.place
+        if place.path not in digests:
+            text = repo.text(place.path)
+            digests[place.path] = _digest(text) if text else f"\0{place.path}"
+        key = (finding.rule.id, place.line, place.text, finding.why, digests[place.path])
+        known = first.setdefault(key, len(result))
+        if known == len(result) or result[known].place.path == place.path:
             result.append(finding)
-        elif len(known.places) < _MAX_ALSO:
-            joined = replace(known, places=(*known.places, finding.place))
-            first[key] = joined
-            result[result.index(known)] = joined
+        elif len(result[known].places) < _MAX_ALSO:
+            joined = (*result[known].places, place)
+            result[known] = replace(result[known], places=joined)
     return result
 
 
-def _fingerprinted(findings: list[Finding]) -> list[Finding]:
+def _fingerprinted(findings: list[Finding], before: Iterable[Finding]) -> list[Finding]:
     """Give each finding a key that survives moved lines: rule, path, text, and which of equals."""
-    seen: dict[str, int] = {}
+    seen = Counter(_key(f) for f in before)
     result = []
     for finding in findings:
-        key = f"{finding.rule.id}\0{finding.place.path}\0{_plain(finding.place)}"
-        number = seen[key] = seen.get(key, 0) + 1
-        result.append(replace(finding, fingerprint=_digest(f"{key}\0{number}")[:16]))
+        key = _key(finding)
+        seen[key] += 1
+        result.append(replace(finding, fingerprint=_digest(f"{key}\0{seen[key]}")[:16]))
     return result
+
+
+def _key(finding: Finding) -> str:
+    return f"{finding.rule.id}\0{finding.place.path}\0{_plain(finding.place)}"
 
 
 def _plain(place: Place) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.engine import Audit, order, settle
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.audit_workflow.rule import Hit, Rule
+from mlops_advisor.tools.audit_workflow.rule import Finding, Hit, Rule
 from mlops_advisor.tools.common.run import ScanFinding, ScanReport
 
 # zizmor's audits by id; what is not here is about style, or about what our rules say better.
@@ -52,16 +52,9 @@ def merged(repo: AuditRepository, audit: Audit, scan: ScanReport, rules: Sequenc
         rule = by_id.get(rule_of(finding))
         if rule is None:
             continue
-        same = next(
-            (
-                i
-                for i, f in enumerate(kept)
-                if f.rule.id == rule.id
-                and f.place.path == finding.path
-                and abs(f.place.line - finding.line) <= _NEAR
-            ),
-            None,
-        )
+        if any(_same(s.finding, rule, finding) for s in audit.suppressed):
+            continue
+        same = next((i for i, f in enumerate(kept) if _same(f, rule, finding)), None)
         if same is None:
             why = f"{finding.tool} reports {finding.rule}: {finding.message}"
             extra.append((rule, Hit(finding.path, finding.line, why)))
@@ -71,6 +64,15 @@ def merged(repo: AuditRepository, audit: Audit, scan: ScanReport, rules: Sequenc
             sure = max(ours.confidence, 0.95)
             if f"({finding.rule})" not in ours.why:
                 kept[same] = replace(ours, why=said, confidence=sure)
-    more = settle(repo, extra, set(audit.omitted))
+    before = (*audit.findings, *(s.finding for s in audit.suppressed))
+    more = settle(repo, extra, set(audit.omitted), before)
     everything = tuple(sorted((*kept, *more.findings), key=order))
     return Audit(everything, (*audit.suppressed, *more.suppressed), audit.omitted)
+
+
+def _same(ours: Finding, rule: Rule, theirs: ScanFinding) -> bool:
+    return (
+        ours.rule.id == rule.id
+        and ours.place.path == theirs.path
+        and abs(ours.place.line - theirs.line) <= _NEAR
+    )

@@ -24,13 +24,18 @@ _LOCK: Final = threading.Lock()
 def digest(workspace: Workspace, *further: str) -> str:
     """Digest of everything that was read or seen, and of what else decides the findings."""
     whole = sha256()
-    parts = [
-        *further,
-        *sorted(workspace.paths),
-        *(f"{s.path}\0{s.reason}" for s in workspace.skipped),
-    ]
-    for part in parts:
-        whole.update(part.encode("utf-8", "replace") + b"\0")
+    groups = (
+        further,
+        sorted(workspace.paths),
+        sorted(workspace.ignored),
+        [f"{path}\0{size}" for path, size in sorted(workspace.sizes.items())],
+        [f"{s.path}\0{s.reason}" for s in workspace.skipped],
+    )
+    for group in groups:
+        whole.update(f"{len(group)}\0".encode())
+        for part in group:
+            text = part.encode("utf-8", "replace")
+            whole.update(f"{len(text)}\0".encode() + text)
     for file in workspace.files:
         text = file.text.encode("utf-8", "replace")
         whole.update(f"{file.path}\0{len(text)}\0".encode("utf-8", "replace") + text)

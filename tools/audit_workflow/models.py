@@ -190,7 +190,8 @@ class AuditWorkflowResult(Frozen):
     maturity_score: MaturityScore = Field(description="Empty: an audit scores no maturity.")
     next_steps: tuple[str, ...] = Field(description="Steps in order.")
     confidence: Probability = Field(
-        description="Mean confidence of the findings x share of source files understood, 0-1."
+        description="Mean confidence of the findings x share of files understood x share of rules "
+        "that ran, 0-1."
     )
     warnings: tuple[str, ...] = Field(description="What to be careful with.")
     assumptions: tuple[Assumption, ...] = Field(description="Values supplied by default.")

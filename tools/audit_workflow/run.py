@@ -246,7 +246,7 @@ def _result(  # noqa: PLR0913, PLR0917 - everything a result is made of
         recommendations=_recommendations(steps, findings),
         maturity_score=MaturityScore(),
         next_steps=tuple(f"{s.rule_id}: {s.action}" for s in steps[:_STEPS]),
-        confidence=_confidence(findings, report),
+        confidence=_confidence(findings, report, _ran(rules, audit)),
         warnings=tuple(_warnings(report, len(shown), len(findings), cut=cut)),
         assumptions=_assumptions(request, context),
         unread=(),
@@ -256,7 +256,7 @@ def _result(  # noqa: PLR0913, PLR0917 - everything a result is made of
         degradation=Degradation(
             level=1 if cut else 0,
             action="partial audit" if cut else "none",
-            reason="the time was up or a limit on reading was reached" if cut else "",
+            reason="the time was up, a limit was reached or a rule failed" if cut else "",
             omitted=omitted,
         ),
         narrative=Narrative(),
@@ -379,12 +379,20 @@ def _recommendations(
     return tuple(found)
 
 
-def _confidence(findings: Sequence[Finding], report: ProbeReport) -> float:
+def _ran(rules: Sequence[Rule], audit: Audit) -> float:
+    """Share of the rules that looked at everything."""
+    left = {said.partition(":")[0] for said in audit.omitted}
+    return sum(r.id not in left for r in rules) / len(rules) if rules else 0.0
+
+
+def _confidence(findings: Sequence[Finding], report: ProbeReport, ran: float) -> float:
     mean = sum(f.confidence for f in findings) / len(findings) if findings else 1.0
-    read = report.inventory.files_read
-    broken = sum(1 for s in report.inventory.not_analysed if "/" in s.path or "." in s.path)
+    inventory = report.inventory
+    languages = dict(inventory.languages)
+    broken = sum(languages.get(path, 1) for path in {s.path for s in inventory.not_analysed})
+    read = inventory.files_read
     share = 1 - min(1.0, broken / read) if read else 0.0
-    return round(mean * share, 2)
+    return round(mean * share * ran, 2)
 
 
 def _warnings(report: ProbeReport, shown: int, total: int, *, cut: bool) -> Iterable[str]:

@@ -18,6 +18,11 @@ def narrate(result: AuditWorkflowResult) -> str:
     if not inventory.files_scanned:
         return "No file was read, so there is nothing to report, and nothing was found to be well."
     total = sum(result.counts.values())
+    if not total and result.degradation.level:
+        return (
+            f"{inventory.files_scanned} files were read, but the audit is partial: "
+            f"{len(result.degradation.omitted)} checks did not run, so nothing is known to be well."
+        )
     if not total:
         return (
             f"{inventory.files_scanned} files were read and no rule was broken. That is no proof "

@@ -9,16 +9,23 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from mlops_advisor.tools.common.errors import InvalidInputError, PathDeniedError, Problem
+from mlops_advisor.tools.evidence.gitindex import tracked
 from mlops_advisor.tools.evidence.ignore import IgnoreRules
 from mlops_advisor.tools.evidence.models import DEFAULT_LIMITS, Limits, Skip, SourceFile, Workspace
+from mlops_advisor.tools.evidence.skipping import (
+    BUILD_OUTPUT,
+    DATA_SUFFIXES,
+    SKIPPED_FOLDERS,
+    summary,
+)
 from mlops_advisor.tools.evidence.text import escape, plain
 
 _FOLDER_FLAGS: Final = (
@@ -31,40 +38,8 @@ _FOLDER_FLAGS: Final = (
 # O_NONBLOCK: a FIFO put in place of a file between listing and opening must not hang the walk.
 _FILE_FLAGS: Final = _FOLDER_FLAGS & ~getattr(os, "O_DIRECTORY", 0)
 
-_SKIPPED_FOLDERS: Final = {
-    ".git": "version control data",
-    ".hg": "version control data",
-    ".svn": "version control data",
-    "node_modules": "installed packages",
-    "site-packages": "installed packages",
-    ".eggs": "installed packages",
-    "__pycache__": "cache",
-    ".mypy_cache": "cache",
-    ".pytest_cache": "cache",
-    ".ruff_cache": "cache",
-    ".ipynb_checkpoints": "cache",
-    ".terraform": "cache",
-    ".tox": "virtual environment",
-    ".nox": "virtual environment",
-    ".venv": "virtual environment",
-    "dist": "build output",
-    ".idea": "editor settings",
-    "mlruns": "tracking store",
-    "wandb": "tracking store",
-    "lightning_logs": "tracking store",
-}
-_BUILD_OUTPUT: Final = re.compile(r"(?:^|/)build/(?:lib|bdist\.|temp\.)[^/]*$|\.egg-info$")
-# Known by name to hold data, pictures or binaries: no probe reads them, their names suffice.
-_DATA_SUFFIXES: Final = frozenset(
-    ".csv .tsv .parquet .feather .arrow .orc .avro .xls .xlsx .sqlite .sqlite3 .db .npy .npz .h5"
-    " .hdf5 .pkl .pickle .joblib .pt .pth .ckpt .onnx .pb .tflite .safetensors .bin .model .ubj"
-    " .png .jpg .jpeg .gif .bmp .webp .ico .tif .tiff .pdf .docx .pptx .zip .gz .tgz .bz2 .xz .7z"
-    " .tar .jar .whl .so .dll .dylib .exe .o .a .class .pyc .pyo .woff .woff2 .ttf .eot .mp3"
-    " .mp4 .wav .mov .avi .jsonl .ndjson .svg .map .css".split()
-)
-_SUMMARY_OVER: Final = 5  # so many skips of one kind in one folder become one entry
-_MAX_SKIPS: Final = 500
 _MAX_IGNORE_BYTES: Final = 64 << 10
+_MAX_INDEX_BYTES: Final = 128 << 20
 _DRIVE: Final = re.compile(r"^[A-Za-z]:")
 
 
@@ -107,6 +82,7 @@ def collect_inline(
     seen: dict[str, SourceFile] = {}
     skipped: list[Skip] = []
     names: set[str] = set()
+    sizes: dict[str, int] = {}
     total = 0
     for i, (raw, content) in enumerate(files):
         path = _inline_path(raw, i)
@@ -118,14 +94,17 @@ def collect_inline(
         total += size
         if "\0" in text:
             skipped.append(Skip(path, "binary content"))
+            sizes[path] = size
         elif size > _file_limit(path, limits) or total > limits.total_bytes:
             skipped.append(Skip(path, f"larger than {_file_limit(path, limits)} bytes"))
+            sizes[path] = size
         else:
             seen[path] = SourceFile(path, text, size)
     return Workspace(
         files=tuple(seen[p] for p in sorted(seen)),
-        skipped=_summary(skipped),
+        skipped=summary(skipped),
         paths=frozenset(names),
+        sizes=sizes,
     )
 
 
@@ -220,6 +199,10 @@ class _Walk:
     files: list[SourceFile] = field(default_factory=list)
     skipped: list[Skip] = field(default_factory=list)
     paths: set[str] = field(default_factory=set)
+    sizes: dict[str, int] = field(default_factory=dict)
+    ignored: set[str] = field(default_factory=set)
+    tracked: frozenset[str] | None = None  # by git, when there is an index to tell
+    tracked_folders: set[str] = field(default_factory=set)
     total: int = 0
     entries: int = 0
     truncated: bool = False
@@ -228,15 +211,52 @@ class _Walk:
         """Give what was read, in an order that does not depend on the file system."""
         self.files.sort(key=lambda f: f.path)
         return Workspace(
-            tuple(self.files), _summary(self.skipped), self.truncated, frozenset(self.paths)
+            tuple(self.files),
+            summary(self.skipped),
+            self.truncated,
+            frozenset(self.paths),
+            self.sizes,
+            frozenset(self.ignored),
         )
 
     def run(self, folder: int) -> None:
         """Read a folder and all below; closes the descriptor."""
         try:
+            self._read_index(folder)
             self._folder(folder, "", 0, ())
         finally:
             os.close(folder)
+
+    def _read_index(self, folder: int) -> None:
+        """Learn what git tracks: a .gitignore does not hold for that."""
+        try:
+            here = os.open(".git", _FOLDER_FLAGS, dir_fd=folder)
+        except OSError:
+            return
+        try:
+            data = self._open_and_read(here, "index", _MAX_INDEX_BYTES)
+        finally:
+            os.close(here)
+        self.tracked = tracked(data) if isinstance(data, bytes) else None
+        for path in self.tracked or ():
+            head = path.rpartition("/")[0]
+            while head and head not in self.tracked_folders:
+                self.tracked_folders.add(head)
+                head = head.rpartition("/")[0]
+
+    def _ignores(
+        self, path: str, rules: tuple[tuple[int, IgnoreRules], ...], *, folder: bool
+    ) -> bool:
+        if self.tracked is None:
+            return _ignored(path, rules, folder=folder)
+        if path in (self.tracked_folders if folder else self.tracked):
+            return False
+        # A folder may be open only for what is tracked in it, so each one above is asked too.
+        parts = path.split("/")
+        above = ("/".join(parts[:n]) for n in range(1, len(parts)))
+        return _ignored(path, rules, folder=folder) or any(
+            _ignored(f, rules, folder=True) for f in above
+        )
 
     def _stop(self) -> bool:
         if not self.truncated and self.expired():
@@ -294,11 +314,17 @@ class _Walk:
     ) -> None:
         path = prefix + name
         shown = escape(path) + "/"
-        reason = _SKIPPED_FOLDERS.get(name)
-        if reason is None and _BUILD_OUTPUT.search(path):
+        reason = SKIPPED_FOLDERS.get(name)
+        if reason is None and BUILD_OUTPUT.search(path):
             reason = "build output"
-        if reason is None and _ignored(path, rules, folder=True):
-            reason = "listed in .gitignore"
+        if self._ignores(path, rules, folder=True):
+            self.ignored.add(shown)
+            reason = reason or "listed in .gitignore"
+        elif self.tracked is not None:
+            if path not in self.tracked_folders and name != ".git":
+                self.ignored.add(shown)
+        elif reason is not None and _ignored(f"{path}/x", rules, folder=False):
+            self.ignored.add(shown)  # `mlruns/*` ignores all that is in a folder and not the folder
         if reason is None and depth >= self.limits.depth:
             reason = f"deeper than {self.limits.depth} folders"
             self.truncated = True
@@ -330,39 +356,51 @@ class _Walk:
         path = prefix + entry.name
         shown = escape(path)
         self.paths.add(shown)
+        if self.tracked is not None and path not in self.tracked:
+            self.ignored.add(shown)
         if entry.is_symlink():
             self.skipped.append(Skip(shown, "symbolic link"))
         elif not _is_plain(entry):
             self.skipped.append(Skip(shown, "not a plain file"))
-        elif _ignored(path, rules, folder=False):
+        elif self._ignores(path, rules, folder=False):
+            self.ignored.add(shown)
             self.skipped.append(Skip(shown, "listed in .gitignore"))
-        elif _suffix(entry.name) in _DATA_SUFFIXES:
+        elif _suffix(entry.name) in DATA_SUFFIXES:
             self.skipped.append(Skip(shown, "data or binary file by its name"))
+            self._weigh(shown, entry)
         elif len(self.files) >= self.limits.files:
             self._cut(f"over {self.limits.files} files; the rest was not read")
         else:
             content = self._open_and_read(here, entry.name, _file_limit(path, self.limits))
-            self._take(shown, content)
+            if not self._take(shown, content):
+                self._weigh(shown, entry)
+
+    def _weigh(self, shown: str, entry: os.DirEntry[str]) -> None:
+        """Note the size of a plain file that is not read."""
+        with suppress(OSError):
+            self.sizes[shown] = entry.stat(follow_symlinks=False).st_size
 
     def _cut(self, reason: str) -> None:
         if not self.truncated:
             self.truncated = True
             self.skipped.append(Skip(".", reason))
 
-    def _take(self, shown: str, content: bytes | str) -> None:
+    def _take(self, shown: str, content: bytes | str) -> bool:
+        """Keep a file, or the reason for not keeping it; tell whether it was kept."""
         if isinstance(content, str):
             self.skipped.append(Skip(shown, content))
-            return
+            return False
         if self.total + len(content) > self.limits.total_bytes:
             self.skipped.append(Skip(shown, f"over {self.limits.total_bytes} bytes in all"))
             self.truncated = True
-            return
+            return False
         text = _decode(content)
         if text is None:
             self.skipped.append(Skip(shown, "binary content"))
-            return
+            return False
         self.total += len(content)
         self.files.append(SourceFile(shown, text, len(content)))
+        return True
 
     @staticmethod
     def _open_and_read(here: int, name: str, limit: int) -> bytes | str:
@@ -428,21 +466,3 @@ def _decode(content: bytes) -> str | None:
     if b"\0" in content:
         return None
     return content.decode("utf-8-sig", "replace")
-
-
-def _summary(skipped: Sequence[Skip]) -> tuple[Skip, ...]:
-    """Sort; many skips for one reason in one folder become one entry with their number."""
-    groups = Counter((_parent(s.path), s.reason) for s in skipped)
-    shown = [s for s in skipped if groups[_parent(s.path), s.reason] <= _SUMMARY_OVER]
-    for (parent, reason), count in groups.items():
-        if count > _SUMMARY_OVER:
-            shown.append(Skip(f"{parent or '.'}/", f"{count} entries: {reason}"))
-    shown.sort(key=lambda s: (s.path, s.reason))
-    if len(shown) > _MAX_SKIPS:
-        rest = len(shown) - _MAX_SKIPS
-        shown = [*shown[:_MAX_SKIPS], Skip(".", f"and {rest} more entries not read")]
-    return tuple(shown)
-
-
-def _parent(path: str) -> str:
-    return path.rstrip("/").rpartition("/")[0]

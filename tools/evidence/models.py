@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 
 
@@ -65,12 +66,19 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """Everything read from a folder or from inline files, sorted by path."""
+    """Everything read from a folder or from inline files, sorted by path.
+
+    `sizes` are bytes of plain files that were seen and not read; `ignored` are the paths, those
+    of folders with a slash at the end, that git does not hold: a .gitignore lists them, or its
+    index, when there is one, does not.
+    """
 
     files: tuple[SourceFile, ...]
     skipped: tuple[Skip, ...] = ()
     truncated: bool = False  # a cap or the deadline cut the reading short
     paths: frozenset[str] = frozenset()  # every path seen, read or not (binary model files too)
+    sizes: Mapping[str, int] = field(default_factory=dict, hash=False)
+    ignored: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

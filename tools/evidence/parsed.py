@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from mlops_advisor.tools.evidence.parse.data import parse_ini, parse_json, parse
 from mlops_advisor.tools.evidence.parse.markdown import Document, parse_markdown
 from mlops_advisor.tools.evidence.parse.notebook import (
     Notebook,
+    file_lines,
     notebook_tree,
     parse_notebook,
 )
@@ -81,6 +81,7 @@ class Parsed:
         self.files: dict[str, SourceFile] = {f.path: f for f in workspace.files}
         self.paths: tuple[str, ...] = tuple(sorted(workspace.paths | self.files.keys()))
         self._lines: dict[str, list[str]] = {}
+        self._in_notebooks: dict[str, list[int]] = {}
         self._yaml: dict[str, YamlFile] = {}
         self._trees: dict[str, Node | None] = {}
 
@@ -122,11 +123,10 @@ class Parsed:
         return Place(path, max(1, line), excerpt(text))
 
     def _line_in_notebook(self, path: str, line: int, book: Notebook) -> int:
-        text, at = self.text(path), 0
-        for _, _, source in book.lines[max(0, line - 4) : line]:
-            found = text.find(json.dumps(source)[1:-1], at)
-            at = found if found >= 0 else at
-        return text.count("\n", 0, at) + 1
+        known = self._in_notebooks.get(path)
+        if known is None:
+            known = self._in_notebooks[path] = file_lines(book, self.text(path))
+        return known[line - 1]
 
     def line_of(self, path: str, words: str, after: int = 0) -> int:
         """Line, 1-based, of the first line below line `after` that holds `words`; 0 when none."""

@@ -5,31 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from mlops_advisor.tools.evidence.secret_patterns import KEY_WORDS, MASK, PATTERNS
+
 PLACE_CHARS: Final = 160
 _SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
 
-_KEY_WORDS: Final = (
-    r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|apikey|access_?key|"
-    r"access_?key_?id|private_?key|"
-    r"secret_?key|account_?key|auth_?key|credentials?|connection_?string|conn_?str"
-)
-# Every pattern is linear: one bounded character class a repeat, nothing nested.
-_SECRETS: Final = (
-    re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
-    re.compile(r"\bgh[pousr]_[A-Za-z0-9]{20,255}"),
-    re.compile(r"\bgithub_pat_[A-Za-z0-9_]{20,255}"),
-    re.compile(r"\bglpat-[A-Za-z0-9_-]{16,255}"),
-    re.compile(r"\bxox[abpros]-[A-Za-z0-9-]{10,255}"),
-    re.compile(r"\bsk-[A-Za-z0-9_-]{16,255}"),
-    re.compile(r"\bhf_[A-Za-z0-9]{20,255}"),
-    re.compile(r"\bAIza[0-9A-Za-z_-]{30,60}"),
-    re.compile(r"\beyJ[A-Za-z0-9_-]{8,500}\.[A-Za-z0-9_.-]{8,1500}"),
-    re.compile(r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,2000}"),
-    re.compile(r"(?<=://)[^\s/@:'\"]{0,200}:[^\s/@'\"]{1,200}(?=@)"),
-    re.compile(r"hooks\.slack\.com/services/[A-Za-z0-9/_-]{5,200}"),
-)
 _ASSIGNED: Final = re.compile(
-    rf"(?i)((?:{_KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)"
+    rf"(?i)((?:{KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)"
     rf"([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
 )
 # Tokens of text, not of access.
@@ -58,7 +40,6 @@ _HARMLESS: Final = re.compile(
     r"settings\.|config\.|var\.|local\.|data\.|args\.|get|secrets?\.|xxx|changeme|your[_-]?|"
     r"example|placeholder|todo|\*+$|vault|projects/|arn:|/)"
 )
-MASK: Final = "***"
 
 
 def escape(name: str) -> str:
@@ -70,7 +51,7 @@ def escape(name: str) -> str:
 
 def redact(line: str) -> str:
     """Mask what looks like a credential; rather one too many."""
-    for pattern in _SECRETS:
+    for pattern in PATTERNS:
         line = pattern.sub(MASK, line)
     return _ASSIGNED.sub(_mask_value, line)
 
@@ -93,7 +74,7 @@ def _harmless(found: re.Match[str]) -> bool:
 def holds_secret(line: str, *, bare: bool) -> bool:
     """Tell whether a line holds a credential; `bare` values, without quotes, count on request."""
     cut = line[:_SCAN_CHARS]
-    if any(p.search(cut) for p in _SECRETS):
+    if any(p.search(cut) for p in PATTERNS):
         return True
     for found in _ASSIGNED.finditer(cut):
         before = cut[: found.start()].lower()

@@ -13,6 +13,8 @@ from mlops_advisor.tools.evidence.parse.python_lines import read_lines
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 
 _TRIES: Final = 4
+_MISSES: Final = 200  # lines not found in the file, each a search to its end
+_LOOKS: Final = 50
 _LINE_MAGICS: Final = ("%", "!", "?")
 _CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
 
@@ -140,3 +142,39 @@ def _blank_magics(lines: list[str]) -> list[str]:
         else:
             result.append(line)
     return result
+
+
+def file_lines(book: Notebook, text: str) -> list[int]:
+    """Line of the file at which each line of a notebook stands, in one pass from the top.
+
+    Lines that are blank, were a magic, or are written with unusual escapes get that of the line
+    before them.
+    """
+    found: list[int] = []
+    at, number, misses = 0, 1, 0
+    for _, _, source in book.lines:
+        if source.strip() not in ("", "pass") and misses < _MISSES:
+            spellings = {json.dumps(source, ensure_ascii=a)[1:-1] for a in (True, False)}
+            places = [p for s in spellings if (p := _string_in(text, s, at)) >= 0]
+            if places:
+                number += text.count("\n", at, min(places))
+                at = min(places) + 1
+            else:
+                misses += 1
+        found.append(number)
+    return found
+
+
+def _string_in(text: str, wanted: str, start: int) -> int:
+    """Find a whole line of a JSON string; -1 when there is none."""
+    at = start
+    for _ in range(_LOOKS):
+        at = text.find(wanted, at)
+        if at < 0:
+            return -1
+        after = text[at + len(wanted) : at + len(wanted) + 1]
+        before = text[max(0, at - 2) : at]
+        if after in ('"', "\\") and (before.endswith('"') or before == "\\n"):
+            return at
+        at += 1
+    return -1

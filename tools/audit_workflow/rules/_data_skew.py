@@ -1,0 +1,359 @@
+"""Parts of DM15: inference that prepares its input in another way than training did."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._data_frames import (
+    is_features_name,
+    shown_line,
+    text_list,
+)
+from mlops_advisor.tools.audit_workflow.rules._tracking import saves_of
+from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.view import View, dotted, last
+
+_LEARNERS: Final = (
+    "sklearn.preprocessing.",
+    "sklearn.feature_extraction.",
+    "sklearn.impute.",
+    "sklearn.decomposition.",
+    "sklearn.feature_selection.",
+    "category_encoders.",
+    "sklearn.compose.",
+)
+_PLAIN: Final = (
+    "FunctionTransformer",
+    "Normalizer",
+    "Binarizer",
+    "HashingVectorizer",
+    "FeatureHasher",
+)
+_TARGET_ARG: Final = re.compile(r"(?i)^(?:y\w{0,12}|\w{0,20}(?:target|label)s?\w{0,10})$")
+_WRAPS: Final = ("Pipeline", "make_pipeline", "ColumnTransformer", "make_column_transformer")
+_PREDICTS: Final = ("predict", "predict_proba", "predict_batch", "decision_function")
+_LOGS: Final = (
+    "numpy.log1p",
+    "numpy.log",
+    "np.log1p",
+    "np.log",
+    "math.log1p",
+    "math.log",
+    "numpy.sqrt",
+)
+_UNDO: Final = ("expm1", "exp", "inverse_transform", "inv_boxcox", "square", "power")
+_IMAGE: Final = ("Normalize", "Resize", "CenterCrop", "Grayscale")
+_LEAST: Final = 4
+
+
+def at_request(view: View) -> Iterator[Hit]:
+    """Report what learns from the request itself."""
+    for call in view.calls:
+        name = view.name(call)
+        short = last(name)
+        if short in ("fit_transform", "fit") and name.startswith(_LEARNERS):
+            if view.function(call) is None or any(p in name for p in _PLAIN):
+                continue
+            made = name.rpartition(".")[0].rpartition(".")[2].removesuffix("()")
+            if call.args and _TARGET_ARG.match(dotted(call.args[0])):
+                continue
+            yield Hit(
+                view.path,
+                call.lineno,
+                f"`{made}` is fitted here, on the data to be scored: the same row gets other values"
+                " than in training, and other ones in each batch.",
+                "Load what was fitted in training and call `transform` only.",
+                severity=HIGH,
+                confidence=0.85,
+            )
+        elif (
+            short == "get_dummies" and view.function(call) is not None and not _aligned(view, call)
+        ):
+            yield Hit(
+                view.path,
+                call.lineno,
+                "`get_dummies` makes columns for the categories of this request only: number and"
+                " order differ from what the model was trained on.",
+                "Use the OneHotEncoder that was fitted in training, or `reindex` to its columns.",
+                severity=HIGH,
+                confidence=0.75,
+            )
+
+
+def _aligned(view: View, call: ast.Call) -> bool:
+    """Tell whether the columns are brought in line with those of training."""
+    function = view.function(call)
+    scope: ast.AST = function if function is not None else view.tree
+    for node in ast.walk(scope):
+        if isinstance(node, ast.Attribute) and node.attr in (
+            "reindex",
+            "align",
+            "set_categories",
+            "feature_names_in_",
+            "feature_names",
+        ):
+            return True
+        if isinstance(node, ast.Name) and is_features_name(node.id):
+            return True
+        if isinstance(node, (ast.NotIn, ast.BitAnd)):
+            return True
+        if isinstance(node, ast.Call) and last(dotted(node.func)) in (
+            "Categorical",
+            "CategoricalDtype",
+        ):
+            return True
+    return False
+
+
+def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
+    """Report what training does to its data and inference does not, or does otherwise."""
+    yield from _images(repo, view, train)
+    yield from _order(repo, view, train)
+    predict = _prediction(view)
+    if predict is None or view.path not in {**repo.code.serving, **repo.code.batch}:
+        return
+    near = repo.code.closure((view.path,))
+    called = {c.last for p in near for c in repo.code.modules[p].calls}
+    if any(p in repo.code.feature_code or p in repo.code.training for p in near if p != view.path):
+        return
+    scalers = _scalers(repo, train)
+    if scalers and not called & {
+        "transform",
+        "inverse_transform",
+        "load_pipeline",
+        "preprocess",
+        "prepare",
+    }:
+        path, line, made = scalers[0]
+        if not _loads_more(repo, view.path):
+            yield Hit(
+                view.path,
+                predict.lineno,
+                f"The model gets the input as it comes; training put it through `{made}` first"
+                f" ({path}:{shown_line(repo, path, line)}), and nothing here does.",
+                "Save scaler and model together as one Pipeline, and load that.",
+                also=((path, line),),
+                severity=HIGH,
+                confidence=0.7,
+            )
+    logs = _logged_targets(repo, train)
+    if logs and not called & set(_UNDO):
+        path, line = logs[0]
+        yield Hit(
+            view.path,
+            predict.lineno,
+            f"The model was trained on the logarithm of the target ({path}:{shown_line(repo, path, line)}); its answer is"
+            " given out without `expm1` or `exp`.",
+            "Undo it (`np.expm1(prediction)`), or train with TransformedTargetRegressor.",
+            also=((path, line),),
+            severity=HIGH,
+            confidence=0.7,
+        )
+
+
+def _prediction(view: View) -> ast.Call | None:
+    return next((c for c in view.calls if last(dotted(c.func)) in _PREDICTS), None)
+
+
+def _loads_more(repo: AuditRepository, path: str) -> bool:
+    """Tell whether more than one stored object is opened: the scaler may be one of them."""
+    loads = [
+        c for c in repo.code.modules[path].calls if c.last in ("load", "load_model", "load_context")
+    ]
+    return len(loads) > 1 or any(
+        w in repo.text(path)
+        for w in (
+            "scaler",
+            "encoder",
+            "vectorizer",
+            "preprocessor",
+            "tokenizer",
+            "pipeline",
+            "pyfunc",
+        )
+    )
+
+
+@shared
+def _fitted(repo: Repository) -> dict[str, tuple[tuple[int, str], ...]]:
+    """Preprocessors that each module fits outside a Pipeline, when the module saves a model."""
+    found: dict[str, tuple[tuple[int, str], ...]] = {}
+    for path in (*repo.code.training_code, *repo.code.training_notebooks):
+        module = repo.code.modules[path]
+        names = {c.last for c in module.calls}
+        stores = bool(names & {"log_model", "autolog"}) or any(True for _ in saves_of(module))
+        if not stores or names & set(_WRAPS):
+            continue
+        view = repo.view(path)
+        places = []
+        for call in view.calls if view is not None else ():
+            name = view.name(call) if view is not None else ""
+            if last(name) not in ("fit_transform", "fit") or not name.startswith(_LEARNERS):
+                continue
+            if any(p in name for p in _PLAIN) or (
+                call.args and _TARGET_ARG.match(dotted(call.args[0]))
+            ):
+                continue
+            if call.args and isinstance(call.args[0], ast.Subscript) and "Label" in name:
+                continue  # a label encoder of one column, most often the target
+            places.append(
+                (call.lineno, name.rpartition(".")[0].rpartition(".")[2].removesuffix("()"))
+            )
+        if places:
+            found[path] = tuple(places)
+    return found
+
+
+def _scalers(repo: AuditRepository, train: list[str]) -> list[tuple[str, int, str]]:
+    known = _fitted(repo)
+    return [(p, line, made) for p in train for line, made in known.get(p, ())[:1]]
+
+
+def _logged_targets(repo: AuditRepository, train: list[str]) -> list[tuple[str, int]]:
+    """Places where training takes the logarithm of the target, with a model saved beside it."""
+    found = []
+    for path in train:
+        module = repo.code.modules[path]
+        if path not in repo.code.training or any(
+            c.last == "TransformedTargetRegressor" for c in module.calls
+        ):
+            continue
+        if any(c.last in _UNDO for c in module.calls):
+            continue
+        view = repo.view(path)
+        for node in view.of(ast.Assign) if view is not None else ():
+            name = dotted(node.targets[0])
+            value = node.value
+            if isinstance(value, ast.Call) and view is not None and view.name(value) in _LOGS:
+                if _TARGET_ARG.match(name):
+                    found.append((path, node.lineno))
+    return found
+
+
+def _images(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
+    """Compare the constants of image transforms on both sides."""
+    if "transforms" not in repo.text(view.path):
+        return
+    mine = {n: (c, a) for n, c, a in _transforms(view)}
+    there: dict[str, tuple[str, int, str]] = {}
+    for path in train:
+        other = repo.view(path) if "transforms" in repo.text(path) else None
+        for name, call, args in _transforms(other) if other is not None else ():
+            there.setdefault(name, (path, call.lineno, args))
+    for name, (path, line, args) in there.items():
+        if name in mine and mine[name][1] != args:
+            yield Hit(
+                view.path,
+                mine[name][0].lineno,
+                f"`{name}({mine[name][1]})` here, `{name}({args})` in training ({path}:{shown_line(repo, path, line)}).",
+                "Keep the transform in one module that both sides import.",
+                also=((path, line),),
+                severity=HIGH,
+                confidence=0.85,
+            )
+        elif name == "Normalize" and mine and name not in mine:
+            first = next(iter(mine.values()))[0]
+            yield Hit(
+                view.path,
+                first.lineno,
+                f"Training normalises its images ({path}:{shown_line(repo, path, line)}); these transforms do not.",
+                "Keep the transform in one module that both sides import.",
+                also=((path, line),),
+                severity=HIGH,
+                confidence=0.8,
+            )
+
+
+def _transforms(view: View | None) -> Iterator[tuple[str, ast.Call, str]]:
+    for call in view.calls if view is not None else ():
+        name = view.name(call) if view is not None else ""
+        short = last(name)
+        known = short in (*_IMAGE, "ToTensor") and (
+            "transforms" in name or "albumentations" in name
+        )
+        if not known or view is None:
+            continue
+        values = [view.literal(a) for a in (*call.args, *(k.value for k in call.keywords))]
+        if all(v is not None for v in values):
+            yield short, call, ", ".join(f"{v}" for v in values)
+
+
+def _order(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
+    """Report a row put together by hand in another order than the features of training."""
+    wanted = [w for p in train for w in _trained_on(repo, p)]
+    for node in view.of(ast.List):
+        names = [_field(e) for e in node.elts]
+        if len(names) < _LEAST or not all(names):
+            continue
+        for path, line, features in wanted:
+            same = set(names) == set(features)
+            if same and tuple(names) != features:
+                at = next(i for i, (a, b) in enumerate(zip(names, features, strict=True)) if a != b)
+                yield Hit(
+                    view.path,
+                    node.lineno,
+                    f"The row holds the features in another order than training ({path}:{shown_line(repo, path, line)}):"
+                    f" place {at + 1} is `{names[at]}` here and `{features[at]}` there.",
+                    "Build a DataFrame with named columns, in the order stored with the model.",
+                    also=((path, line),),
+                    severity=HIGH,
+                    confidence=0.85,
+                )
+                return
+            short = set(features) - set(names)
+            if (
+                not same
+                and len(set(names) & set(features)) >= max(_LEAST, len(features) - 2)
+                and short
+            ):
+                yield Hit(
+                    view.path,
+                    node.lineno,
+                    f"The row lacks {', '.join(f'`{s}`' for s in sorted(short)[:3])}, which training"
+                    f" uses ({path}:{shown_line(repo, path, line)}).",
+                    "Keep one list of features that both sides import.",
+                    also=((path, line),),
+                    severity=MEDIUM,
+                    confidence=0.7,
+                )
+                return
+
+
+def _field(node: ast.expr) -> str:
+    """Name of the field that an expression reads: `data.age`, `data["age"]`, `data.get("age")`."""
+    if (
+        isinstance(node, ast.Call)
+        and last(dotted(node.func)) in ("float", "int", "str")
+        and node.args
+    ):
+        node = node.args[0]
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+        return node.slice.value if isinstance(node.slice.value, str) else ""
+    if isinstance(node, ast.Call) and last(dotted(node.func)) == "get" and node.args:
+        first = node.args[0]
+        return (
+            first.value if isinstance(first, ast.Constant) and isinstance(first.value, str) else ""
+        )
+    return ""
+
+
+def _trained_on(repo: AuditRepository, path: str) -> list[tuple[str, int, tuple[str, ...]]]:
+    """Lists of features in a module that trains."""
+    view = repo.view(path)
+    found = []
+    for node in view.of(ast.List) if view is not None else ():
+        names = text_list(node)
+        if len(names) < _LEAST or view is None:
+            continue
+        parent = view.parent(node)
+        named = isinstance(parent, ast.Assign) and is_features_name(dotted(parent.targets[0]))
+        if named or isinstance(parent, ast.Subscript):
+            found.append((path, node.lineno, names))
+    return found

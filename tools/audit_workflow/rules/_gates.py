@@ -1,0 +1,309 @@
+"""Calls that bring a model towards production, and the comparisons of metrics before them."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in
+from mlops_advisor.tools.evidence.models import Outcome, Strength
+from mlops_advisor.tools.evidence.probes.evaluation import is_metric
+from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+
+_PROMOTES: Final = frozenset(
+    "transition_model_version_stage set_registered_model_alias update_model_package"
+    " create_endpoint update_endpoint deploy_model".split()
+)
+_REGISTERS: Final = frozenset(
+    "register_model create_model_version create_model_package link_model push_to_hub RegisterModel".split()
+)
+_SDKS: Final = frozenset(
+    ("sagemaker", "azureml", "azure", "google", "mlflow", "boto3", "databricks")
+)
+_SAVES: Final = frozenset(
+    "joblib.dump pickle.dump cloudpickle.dump dill.dump torch.save skops.io.dump"
+    " mlflow.sklearn.save_model mlflow.sklearn.log_model mlflow.pytorch.log_model"
+    " mlflow.xgboost.log_model mlflow.lightgbm.log_model mlflow.catboost.log_model"
+    " mlflow.keras.log_model mlflow.tensorflow.log_model mlflow.pyfunc.log_model"
+    " mlflow.transformers.log_model".split()
+)
+_SAVE_ENDS: Final = frozenset(("save_model", "save_pretrained", "save", "dump_model"))
+_GATES: Final = frozenset(
+    "validate_evaluation_results ConditionStep Condition If BranchPythonOperator"
+    " ShortCircuitOperator conditional Evaluator".split()
+)
+_GATE_NAMES: Final = re.compile(
+    r"gate|(?:^|_)(?:validate|check|verify|compare|assert|should|is_better|is_good|passes|meets|beats|approve)"
+    r"\w{0,40}(?:model|metric|performance|score|accuracy|quality|champion|challenger|threshold|deploy|promot|register|$)"
+)
+_DECISIONS: Final = re.compile(
+    r"should|approv|accept|passed|passes|is_better|better|improv|bless|promot|deploy_|_deploy|decision|is_good|ok_to|"
+    r"meets|eligible|register_|qualif|beats|winner|valid",
+    re.IGNORECASE,
+)
+_STOPS: Final = ("sys.exit", "exit", "quit", "SystemExit")
+_APPROVAL: Final = (
+    "PendingManualApproval",
+    "requires_approval",
+    "ManualApproval",
+    "manual_approval",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """One call that brings a model towards production: promote, register or save."""
+
+    view: View
+    call: ast.Call
+    kind: str
+    what: str
+
+    @property
+    def line(self) -> int:
+        """Line of the call."""
+        return self.call.lineno
+
+
+def releases(repo: AuditRepository, view: View) -> list[Release]:
+    """Calls of a module that promote, register or save a model, in the order of the source."""
+    found = []
+    for call in view.calls:
+        kind = _kind(view, call)
+        if kind:
+            found.append(Release(view, call, kind, last(view.name(call))))
+    return sorted(found, key=lambda r: r.line)
+
+
+def _kind(view: View, call: ast.Call) -> str:
+    name, roots = view.name(call), view.module.roots
+    end = last(name)
+    if end in _PROMOTES:
+        return "promote" if _to_production(view, call) else "register"
+    if end in _REGISTERS and not _is_archive(name):
+        return "register"
+    if end == "log_model" and View.arg(call, "registered_model_name") is not None:
+        literal = View.arg(call, "registered_model_name")
+        return "" if isinstance(literal, ast.Constant) and literal.value is None else "register"
+    if end == "register" and roots & {"sagemaker", "azureml", "azure"}:
+        return "register" if "atexit" not in name and "model" in name.lower() else ""
+    if end == "upload" and name.endswith("Model.upload"):
+        return "register"
+    if name.startswith("bentoml.") and end in ("save_model", "save", "pack"):
+        return "register"
+    if end == "deploy" and roots & _SDKS and not name.startswith(("prefect", "bentoml.deploy")):
+        owner = dotted(call).lower()
+        return (
+            "promote"
+            if any(w in owner for w in ("model", "endpoint", "estimator", "predictor", "client"))
+            else ""
+        )
+    if end == "Pusher" and View.arg(call, "model_blessing") is None and "tfx" in name:
+        return "promote"
+    return "save" if _saves(view, call, name) else ""
+
+
+def _is_archive(name: str) -> bool:
+    return "torch.hub" in name
+
+
+def _to_production(view: View, call: ast.Call) -> bool:
+    stage = View.arg(call, "stage", 2)
+    text = view.string(stage).lower() if stage is not None else ""
+    return text not in ("archived", "none", "staging")
+
+
+def _saves(view: View, call: ast.Call, name: str) -> bool:
+    if name in _SAVES:
+        first = call.args[0] if call.args else View.arg(call, "sk_model")
+        return first is not None and _is_model(view, first)
+    if last(name) not in _SAVE_ENDS:
+        return False
+    owner = dotted(call.func.value).lower() if isinstance(call.func, ast.Attribute) else ""
+    return any(
+        w in owner
+        for w in ("model", "regressor", "classifier", "booster", "clf", "trainer", "estimator")
+    )
+
+
+def _is_model(view: View, node: ast.expr) -> bool:
+    """Tell whether what is saved is a model rather than a vectoriser or data."""
+    text = ast.unparse(node).lower()[:200]
+    if text.startswith("self.state_dict"):
+        return False  # a class that knows how to store itself decides nothing
+    if any(
+        w in text
+        for w in (
+            "model",
+            "clf",
+            "regressor",
+            "classifier",
+            "estimator",
+            "pipeline",
+            "booster",
+            "state_dict",
+            "best",
+            "rf",
+            "xgb",
+            "lgb",
+            "svm",
+            "knn",
+            "logreg",
+            "net",
+        )
+    ):
+        return True
+    settled = view.settled(node)
+    return isinstance(settled, ast.Call) and last(view.name(settled)) in (
+        "fit",
+        "train",
+        "best_estimator_",
+    )
+
+
+# --- gates -----------------------------------------------------------------------------------
+
+
+def judges(view: View, test: ast.expr) -> bool:
+    """Tell whether a condition compares a metric, or asks for a decision made of one."""
+    for node in ast.walk(test):
+        if isinstance(node, ast.Compare) and any(
+            isinstance(o, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for o in node.ops
+        ):
+            if any(_metric_like(n) for n in _words(node)):
+                return True
+        name = (
+            node.id
+            if isinstance(node, ast.Name)
+            else node.attr
+            if isinstance(node, ast.Attribute)
+            else ""
+        )
+        if name and (_DECISIONS.search(name) or _GATE_NAMES.search(name.lower())):
+            return True
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and _DECISIONS.search(node.value[:60])
+        ):
+            return True
+    return False
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name):
+            yield one.id.lower()
+        elif isinstance(one, ast.Attribute):
+            yield one.attr.lower()
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str):
+            yield one.value.lower()[:60]
+
+
+def _metric_like(word: str) -> bool:
+    parts = re.split(r"[^a-z0-9]{1,4}", word)[:8]
+    return is_metric(word) or any(is_metric(p) for p in parts if len(p) > 1)
+
+
+def stops(view: View, body: list[ast.stmt]) -> bool:
+    """Tell whether a branch ends the function or the program."""
+    for statement in body:
+        if isinstance(statement, (ast.Raise, ast.Return, ast.Continue, ast.Break)):
+            return True
+        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+            if view.name(statement.value) in _STOPS:
+                return True
+    return False
+
+
+def gated(repo: AuditRepository, release: Release) -> bool:
+    """Tell whether a comparison of metrics or an approval decides about a release."""
+    view = release.view
+    if any(w in repo.text(view.path) for w in _APPROVAL):
+        return True
+    if any(last(view.name(c)) in _GATES for c in view.calls):
+        return True
+    return _decided(repo, view, release.call, 0)
+
+
+def _decided(repo: AuditRepository, view: View, call: ast.Call, depth: int) -> bool:
+    child: ast.AST = call
+    for up in view.above(call):
+        if isinstance(up, (ast.If, ast.IfExp)) and child is not up.test and judges(view, up.test):
+            return True
+        if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            break
+        child = up
+    function = view.function(call)
+    scope: ast.AST = function or view.tree
+    if _judged_before(repo, view, scope, call, function):
+        return True
+    if function is None or depth > 1:
+        return False
+    return any(
+        _decided(repo, where, site, depth + 1) for where, site in _sites(repo, view, function)
+    )
+
+
+def _judged_before(
+    repo: AuditRepository, view: View, scope: ast.AST, call: ast.Call, function: AnyFunction | None
+) -> bool:
+    for node in view.below(scope, ast.If, ast.Assert):
+        if node.lineno >= call.lineno or view.function(node) is not function:
+            continue
+        if isinstance(node, ast.Assert) and judges(view, node.test):
+            return True
+        if (
+            isinstance(node, ast.If)
+            and judges(view, node.test)
+            and (stops(view, node.body) or stops(view, node.orelse))
+        ):
+            return True
+    for other in calls_in(view, scope):
+        if other.lineno >= call.lineno or view.function(other) is not function:
+            continue
+        name = last(dotted(other).removesuffix("()")).lower()
+        if _GATE_NAMES.search(name):
+            target = callee(repo, view, other)
+            if target is None or _raises(target[0], target[1]):
+                return True
+    return False
+
+
+def _raises(view: View, function: AnyFunction) -> bool:
+    return any(
+        isinstance(n, (ast.Raise, ast.Assert)) or view.name(n) in _STOPS
+        for n in view.below(function, ast.Raise, ast.Assert, ast.Call)
+    )
+
+
+def _sites(
+    repo: AuditRepository, view: View, function: AnyFunction
+) -> Iterator[tuple[View, ast.Call]]:
+    """Calls of a function, in its own module and in those that import it."""
+    for path in (view.path, *sorted(repo.code.importers.get(view.path, ()))):
+        if path in repo.code.tests:
+            continue
+        where = repo.view(path)
+        if where is None or function.name not in repo.text(path):
+            continue
+        for call in where.calls:
+            if last(dotted(call).removesuffix("()")) == function.name:
+                yield where, call
+
+
+@shared
+def gate_exists(repo: Repository) -> bool:
+    """Tell whether some condition on a metric stops or decides anywhere, by the maturity probe."""
+    facts = getattr(repo, "facts", {})
+    fact = facts.get("gate")
+    return (
+        fact is not None
+        and fact.outcome is Outcome.PRESENT
+        and (fact.strength or 0) >= Strength.WIRED
+    )

@@ -1,0 +1,125 @@
+"""Lists of recipients that hold nobody."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules import _docs
+from mlops_advisor.tools.evidence.parse.ci import system_of
+from mlops_advisor.tools.evidence.view import View, dotted, last
+
+_RECIPIENTS: Final = re.compile(
+    r"(?i)^(?:(?:alert|notification|failure|drift|monitoring|admin|on_call)_?)?"
+    r"(?:emails?|e_mails?|recipients?|receivers?|mail_to|to_emails?|email_to|email_list)"
+    r"(?:_list|_addresses)?$|^(?:alert|notify|notification)_(?:to|list|addresses)$"
+)
+_NONE_IN_YAML: Final = re.compile(
+    r"(?im)(?:mail|recipient|receiver)\w{0,20}:\s{0,4}(?:\[\s{0,4}\]|[\"']{2}|$)"
+)
+_NOBODY: Final = re.compile(
+    r"(?i)@(?:example\.(?:com|org|net)|domain\.com|your[-_]?\w{0,20}\.\w{2,6}|test\.com|email\.com)$|"
+    r"^(?:your|me|user|someone|foo)[-_.]?\w{0,20}@"
+)
+_FLAGS: Final = ("email_on_failure", "email_on_retry")
+
+
+def empty(repo: AuditRepository) -> Iterator[Hit]:
+    """Find lists of recipients that are empty, or that hold an address of an example."""
+    yield from _in_yaml(repo)
+    for view in repo.views():
+        text = repo.text(view.path).lower()
+        if ("mail" in text or "recipient" in text) and not view.module.notebook:
+            if not _docs.aside(repo, view.path):
+                yield from _in_code(view)
+
+
+def _in_yaml(repo: AuditRepository) -> Iterator[Hit]:
+    for path in repo.ending(".yml", ".yaml"):
+        if not _NONE_IN_YAML.search(repo.text(path)) or system_of(path) or _docs.aside(repo, path):
+            continue
+        for doc in repo.yaml(path).docs:
+            if doc.child("kind") is not None:
+                continue
+            for key, node in doc.walk():
+                if _RECIPIENTS.match(key) and node.map is None and not node.truthy:
+                    yield _hit(path, node.key_line, key)
+
+
+def _in_code(view: View) -> Iterator[Hit]:
+    for values in view.assigned.values():
+        for name, given in values.items():
+            if _RECIPIENTS.match(last(name)) and len(given) == 1 and _is_empty(given[0]):
+                if not _filled_later(view, name):
+                    yield _hit(view.path, given[0].lineno, name)
+    for call in view.calls:
+        for keyword in call.keywords:
+            if keyword.arg and _RECIPIENTS.match(keyword.arg):
+                yield from _value(view, keyword.arg, keyword.value)
+    for node in view.of(ast.Dict):
+        keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if _is_text(k)}
+        for key, value in keys.items():
+            if _RECIPIENTS.match(key):
+                yield from _value(view, key, value)
+        flag = next((f for f in _FLAGS if _is_true(keys.get(f))), "")
+        if flag and "email" not in keys and None not in node.keys:
+            line = keys[flag].lineno
+            yield Hit(
+                view.path,
+                line,
+                f"`{flag}` is on and `email` is not set: the message about a failed run goes to nobody.",
+                "Set `email` to the address of the team.",
+            )
+
+
+def _value(view: View, name: str, value: ast.expr) -> Iterator[Hit]:
+    if _is_empty(value) and not isinstance(value, ast.Constant):
+        yield _hit(view.path, value.lineno, name)
+        return
+    parts = value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]
+    texts = [p.value for p in parts if _is_text(p)]
+    if texts and len(texts) == len(parts) and all(_NOBODY.search(t) for t in texts):
+        yield Hit(
+            view.path,
+            value.lineno,
+            f"`{name}` holds only the address of an example: the messages meant for it reach nobody.",
+            f"Set `{name}` to the address of the team that reacts.",
+            severity=MEDIUM,
+        )
+
+
+def _is_text(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+
+
+def _is_true(node: ast.expr | None) -> bool:
+    return isinstance(node, ast.Constant) and node.value is True
+
+
+def _is_empty(node: ast.expr) -> bool:
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return not node.elts
+    return isinstance(node, ast.Constant) and node.value == ""
+
+
+def _filled_later(view: View, name: str) -> bool:
+    """Tell whether a list gets its items after it was made."""
+    return any(
+        isinstance(c.func, ast.Attribute)
+        and c.func.attr in ("append", "extend", "add", "insert")
+        and dotted(c.func.value) == name
+        for c in view.calls
+    ) or any(dotted(n.target) == name for n in view.of(ast.AugAssign))
+
+
+def _hit(path: str, line: int, name: str) -> Hit:
+    return Hit(
+        path,
+        line,
+        f"`{name}` is empty: the messages meant for it reach nobody.",
+        f"Set `{name}` to the address of the team that reacts, and fail at start when it is empty.",
+    )

@@ -1,0 +1,273 @@
+"""Which assertions can fail."""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Final
+
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+
+SMOKE: Final = re.compile(
+    r"smoke|import|no_?(?:error|exception|raise)|does_?n.?t_?(?:raise|fail|crash)|not_raise|runs?$|"
+    r"_run_|sanity|can_be|instantiat|without_error|without error|not raise|loads?$|compiles|"
+    r"(?:raises?|throws?) no|notebook"
+)
+_CHECKS: Final = (
+    "assert", "check_", "verify", "expect", "ensure", "validate", "should", "compare_", "must_",
+)  # fmt: skip
+_CHECKERS: Final = frozenset(
+    "raises warns fail approx_equal deprecated_call run_doctests testmod check fixture_check match"
+    " is_true is_false assertLogs raiseException gradcheck exit abort passes regression file_regression"
+    " data_regression num_regression dataframe_regression snapshot validate_checkpoint xfail skip"
+    " show_versions main run_checks verify evaluate_expectations".split()
+)
+_ERRORS: Final = re.compile(r"(?i)\berrors?\b|exception|fail(?:ed|ure)|\b(?:400|404|422|500|503)\b")
+_GOOD: Final = re.compile(
+    r"(?i)\b20[0-4]\b|predict|score|result|success|\bok\b|in response|is not None"
+)
+_MOCKS: Final = ("Mock", "MagicMock", "AsyncMock", "patch", "create_autospec", "PropertyMock")
+_FLOAT_WORDS: Final = re.compile(
+    r"(?i)predict|pred\b|score|accuracy|rmse|mae\b|mse\b|loss|auc|f1|precision|recall|metric|prob|"
+    r"duration|price"
+)
+_CHECK_NAMES: Final = re.compile(
+    r"_?(?:invoke|check|validate|verify|evaluate|run_test|test|assert|ensure)\w{0,60}$"
+)
+_DIGITS: Final = 3
+_LONG: Final = 5
+
+
+def is_test(view: View, function: AnyFunction) -> bool:
+    """Tell whether a test runner would collect a function."""
+    if not function.name.startswith("test") or decorated(function, ("fixture",)):
+        return False
+    up = view.parent(function)
+    if isinstance(up, ast.ClassDef):
+        bases = " ".join(dotted(b) for b in up.bases)
+        return up.name.startswith("Test") or "TestCase" in bases or up.name.endswith("Test")
+    return isinstance(up, ast.Module) or up is None
+
+
+def always_succeeds(function: AnyFunction) -> bool:
+    """Tell whether a helper is named after a check and only returns a literal of success."""
+    if not _CHECK_NAMES.match(function.name) or decorated(function, ("fixture", "property")):
+        return False
+    body = body_of(function)
+    if len(body) != 1 or not isinstance(body[0], ast.Return):
+        return False
+    value = body[0].value
+    if isinstance(value, ast.Constant):
+        return value.value is True
+    if not isinstance(value, ast.Dict):
+        return False
+    return any(
+        isinstance(v, ast.Constant) and v.value in (True, "ok", "success", "passed")
+        for v in value.values
+    )
+
+
+def decorated(function: AnyFunction, names: tuple[str, ...]) -> bool:
+    """Tell whether a decorator of one of some names stands above a function."""
+    return any(last(dotted(d)).removesuffix("()") in names for d in function.decorator_list)
+
+
+def body_of(function: AnyFunction) -> list[ast.stmt]:
+    """Statements of a function without its docstring."""
+    body = function.body
+    if body and isinstance(body[0], ast.Expr) and isinstance(body[0].value, ast.Constant):
+        body = body[1:] if isinstance(body[0].value.value, str) else body
+    return body
+
+
+def placeholder(body: list[ast.stmt]) -> bool:
+    """Tell whether statements only stand for a test to be written."""
+    for node in body:
+        if isinstance(node, ast.Pass):
+            continue
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            continue
+        if isinstance(node, ast.Raise) and "NotImplemented" in dotted(node.exc):
+            continue
+        if (
+            isinstance(node, ast.Assert)
+            and isinstance(node.test, ast.Constant)
+            and not node.test.value
+        ):
+            continue
+        if isinstance(node, ast.Return) and node.value is None:
+            continue
+        return False
+    return True
+
+
+def called(node: ast.Call) -> str:
+    """Last name of what is called."""
+    return last(dotted(node.func)).removesuffix("()")
+
+
+def checks(name: str) -> bool:
+    """Tell whether a call by its name checks something."""
+    return name.lstrip("_").startswith(_CHECKS) or name in _CHECKERS
+
+
+def always(view: View, test: ast.expr) -> str:
+    """Why a condition always holds; empty when it may not."""
+    if isinstance(test, ast.Constant):
+        return "always holds" if test.value else ""
+    if isinstance(test, ast.Tuple) and test.elts:
+        return "asserts a tuple, which is always true: the brackets are wrong"
+    if isinstance(test, (ast.List, ast.Dict, ast.JoinedStr)):
+        return "always holds"
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        for value in test.values:
+            if isinstance(value, ast.Constant) and value.value:
+                return f"always holds: `{ast.unparse(value)[:40]}` is true by itself"
+    if isinstance(test, ast.Compare) and len(test.ops) == 1:
+        return _compared(test)
+    if isinstance(test, ast.Call) and dotted(test.func) == "isinstance" and len(test.args) > 1:
+        return "always holds" if dotted(test.args[1]) == "object" else ""
+    return ""
+
+
+def _compared(test: ast.Compare) -> str:
+    left, right, op = test.left, test.comparators[0], test.ops[0]
+    same = ast.dump(left) == ast.dump(right)
+    holds_calls = any(isinstance(n, ast.Call) for n in ast.walk(left))
+    if same and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) and not holds_calls:
+        return "compares a value with itself"
+    if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
+        return "compares two literals: it always has the same outcome"
+    length = isinstance(left, ast.Call) and dotted(left.func) == "len"
+    zero = isinstance(right, ast.Constant) and right.value == 0 and right.value is not False
+    if length and zero and isinstance(op, ast.GtE):
+        return "always holds: no length is below 0"
+    return ""
+
+
+def accepts_error(test: ast.expr) -> str:
+    """Say so when a condition is met by success and by failure; empty otherwise."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        texts = [ast.unparse(v)[:200] for v in test.values]
+        bad = [t for t in texts if _ERRORS.search(t) and not t.startswith("not ")]
+        good = [t for t in texts if t not in bad and _GOOD.search(t)]
+        if bad and good:
+            return f"passes on success and on failure (`{bad[0][:50]}`)"
+    if isinstance(test, ast.Compare) and isinstance(test.ops[0], ast.In):
+        box = test.comparators[0]
+        if isinstance(box, (ast.List, ast.Tuple, ast.Set)):
+            codes = [e.value for e in box.elts if isinstance(e, ast.Constant)]
+            numbers = [c for c in codes if isinstance(c, int) and not isinstance(c, bool)]
+            if any(200 <= c < 300 for c in numbers) and any(500 <= c < 600 for c in numbers):  # noqa: PLR2004
+                return "accepts a server error as well as success"
+    return ""
+
+
+def swallowed(node: ast.Try) -> int:
+    """Line of an assertion whose failure the `except` below it hides; 0 when none is."""
+    inside = [n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Assert)]
+    if not inside:
+        return 0
+    for handler in node.handlers:
+        kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
+        names = {dotted(k) if k is not None else "" for k in kinds}
+        if names & {"", "Exception", "BaseException", "AssertionError"}:
+            below = [n for s in handler.body for n in ast.walk(s)]
+            acts = any(isinstance(n, (ast.Raise, ast.Assert)) for n in below) or any(
+                isinstance(n, ast.Call) and called(n) in ("fail", "exit", "skip", "xfail", "_exit")
+                for n in below
+            )
+            if not acts:
+                return inside[0].lineno
+    return 0
+
+
+def mock_of_itself(view: View, function: AnyFunction) -> int:
+    """Line of an assertion that compares what a mock returns with what it was told to return."""
+    mocks: set[str] = set()
+    told: set[str] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            target = dotted(node.targets[0])
+            if isinstance(node.value, ast.Call) and last(dotted(node.value.func)) in _MOCKS:
+                mocks.add(target)
+                told |= {ast.dump(k.value) for k in node.value.keywords if k.arg == "return_value"}
+            elif target.endswith(".return_value") and target.partition(".")[0] in mocks:
+                told.add(ast.dump(node.value))
+    if not mocks or not told:
+        return 0
+    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+    free = [
+        c
+        for c in calls
+        if dotted(c.func).partition(".")[0].removesuffix("()") not in mocks
+        and last(dotted(c.func))
+        not in (*_MOCKS, "len", "list", "dict", "array", "DataFrame", "float", "int")
+        and "." not in dotted(c.func).replace("self.assert", "")
+    ]
+    outside = [c for c in calls if _reaches_out(view, c, mocks)]
+    if free or outside:
+        return 0
+    for node in ast.walk(function):
+        if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
+            sides = {ast.dump(node.test.left), *(ast.dump(c) for c in node.test.comparators)}
+            if sides & told:
+                return node.lineno
+    return 0
+
+
+def _reaches_out(view: View, call: ast.Call, mocks: set[str]) -> bool:
+    """Tell whether a call is given a mock, or calls something that is neither mock nor builtin."""
+    raw = dotted(call.func)
+    root = raw.partition(".")[0].removesuffix("()")
+    if root in mocks or last(raw) in _MOCKS:
+        return False
+    if root in ("np", "numpy", "pd", "pandas", "self", "pytest", "mock", "unittest"):
+        return False
+    return root in view.aliases or "." in raw
+
+
+def exact_float(view: View, node: ast.AST) -> str:
+    """Float that a check compares with exactly; empty when there is none that matters."""
+    pairs: list[tuple[ast.expr, ast.expr]] = []
+    if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
+        test = node.test
+        if len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
+            pairs = [(test.left, test.comparators[0]), (test.comparators[0], test.left)]
+    elif isinstance(node, ast.Call) and called(node) in (
+        "assertEqual",
+        "assertEquals",
+        "assert_equal",
+    ):
+        if len(node.args) > 1:
+            pairs = [(node.args[0], node.args[1]), (node.args[1], node.args[0])]
+    for side, other in pairs:
+        texts = ast.unparse(side)[:300] + ast.unparse(other)[:300]
+        if "approx" in texts or "round(" in texts or "isclose" in texts:
+            return ""
+    for side, other in pairs:
+        settled = view.settled(side)
+        if settled is None:
+            continue
+        holds = _float_in(settled)
+        if holds is None or isinstance(other, ast.Constant):
+            continue
+        written = f"{holds!r}"
+        digits = len(written.replace(".", "").replace("-", "").strip("0"))
+        named = bool(_FLOAT_WORDS.search(ast.unparse(other)[:300]))
+        if digits >= _LONG or (named and digits >= _DIGITS and not isinstance(settled, ast.Dict)):
+            return written
+    return ""
+
+
+def _float_in(node: ast.expr) -> float | None:
+    """Float with a fraction, alone or in a small literal."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, float) and node.value % 1 else None
+    if isinstance(node, ast.UnaryOp):
+        return _float_in(node.operand)
+    if isinstance(node, ast.Dict):
+        return next((f for v in node.values if (f := _float_in(v)) is not None), None)
+    if isinstance(node, (ast.List, ast.Tuple)):
+        return next((f for v in node.elts if (f := _float_in(v)) is not None), None)
+    return None

@@ -1,0 +1,394 @@
+"""Places where the best of several is taken: orders, extremes, comparisons with the champion."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.rule import Hit
+from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
+    DOWN,
+    UP,
+    Judge,
+    direction,
+    opposite,
+)
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+
+_ORDER: Final = re.compile(
+    r"metrics?\.[`\"']?([\w/ .@-]{1,100}?)[`\"']?(?:\s+(asc|desc|ascending|descending))?\s*$",
+    re.IGNORECASE,
+)
+_WORST: Final = re.compile(
+    r"worst|highest|largest|biggest|hard|peak|slowest|anomal|outlier", re.IGNORECASE
+)
+_BEST: Final = re.compile(r"best|top|champion|winner|select|chosen|optimal|prod", re.IGNORECASE)
+_NEW: Final = re.compile(
+    r"new|cand|challeng|curr|latest|this|trained|fresh|next|val|test", re.IGNORECASE
+)
+_OLD: Final = re.compile(
+    r"old|prod|champ|best|baseline|prev|existing|deployed|incumb|live", re.IGNORECASE
+)
+_PROMOTE: Final = re.compile(
+    r"promot|register|transition_model|set_registered_model_alias|deploy|publish|blue_?print"
+    r"|set_production|replace_model|copy_model|create_model_version|approve|push_model",
+    re.IGNORECASE,
+)
+_KEPT: Final = re.compile(
+    r"promot|better|improved|deploy|approv|should_|accept|blessed", re.IGNORECASE
+)
+_LIMIT: Final = 3  # runs asked for, when the best is meant
+_DEPTH: Final = 20
+
+
+def chosen(view: View, judge: Judge) -> Iterator[Hit]:
+    """Report places of one module where the worst is taken for the best."""
+    for call in view.calls:
+        name = view.name(call)
+        short = last(name)
+        if short in ("search_runs", "search_logged_models", "search_model_versions"):
+            yield from _search(view, call)
+        elif short == "sort_values":
+            yield from _sorted_frame(view, call)
+        elif name in ("max", "min", "sorted", "heapq.nlargest", "heapq.nsmallest"):
+            yield from _extreme(view, judge, call, name)
+        elif short in ("argmax", "argmin", "idxmax", "idxmin", "nanargmax", "nanargmin"):
+            yield from _position(view, judge, call, short)
+    for node in view.of(ast.If):
+        yield from _compared(view, judge, node)
+    yield from _verdicts(view, judge)
+
+
+def _better(way: str) -> str:
+    return "larger" if way == UP else "smaller"
+
+
+# --- orders ------------------------------------------------------------------------------------
+
+
+def _search(view: View, call: ast.Call) -> Iterator[Hit]:
+    order = view.settled(view.arg(call, "order_by"))
+    first = order.elts[0] if isinstance(order, (ast.List, ast.Tuple)) and order.elts else order
+    text = view.string(first) if first is not None else ""
+    match = _ORDER.search(text[-200:])
+    if match is None or first is None:
+        return
+    metric, said = match.group(1), (match.group(2) or "asc").lower()
+    way = direction(metric)
+    taken = UP if said.startswith("desc") else DOWN
+    take = _taken(view, call)
+    if take == "last":
+        taken = opposite(taken)
+    if not way or taken == way or not take:
+        return
+    right = "ASC" if way == DOWN else "DESC"
+    place = first if first.lineno >= call.lineno else call
+    yield Hit(
+        view.path,
+        place.lineno,
+        f'The runs are ordered by "{text}" and the {take} is taken: `{metric}` is better when '
+        f"{_better(way)}, so this is the worst run.",
+        f'Order by "metrics.{metric} {right}".'
+        if take == "first"
+        else "Take the other end of the list.",
+        also=((view.path, call.lineno),) if place is not call else (),
+    )
+
+
+def _taken(view: View, call: ast.Call) -> str:
+    """Tell which end of the result is used: first, last, or neither."""
+    limit = view.literal(view.arg(call, "max_results"))
+    if isinstance(limit, int) and limit <= _LIMIT:
+        return "first"
+    statement = view.statement(call)
+    at: ast.AST = call
+    for up in view.above(call):
+        if isinstance(up, ast.Attribute) and up.attr in ("iloc", "head", "tail"):
+            if up.attr != "iloc":
+                return "last" if up.attr == "tail" else "first"
+            at = up
+            continue
+        if isinstance(up, ast.Subscript) and up.value is at:
+            return _end(view, up)
+        break
+    if isinstance(statement, (ast.Assign, ast.AnnAssign)):
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        if isinstance(target, ast.Name):
+            return _end_of_name(view, call, target.id)
+    return ""
+
+
+def _end(view: View, node: ast.Subscript) -> str:
+    index = node.slice
+    if isinstance(index, ast.Tuple) and index.elts:
+        index = index.elts[0]
+    value = view.literal(index)
+    return {0: "first", -1: "last"}.get(value, "") if isinstance(value, int) else ""
+
+
+def _end_of_name(view: View, near: ast.Call, name: str) -> str:
+    scope = view.scope(near)
+    for node in view.of(ast.Subscript):
+        if node.lineno < near.lineno or view.scope(node) is not scope:
+            continue
+        base = dotted(node.value)
+        if base in (name, f"{name}.iloc") and _end(view, node):
+            return _end(view, node)
+    heads = (
+        call
+        for call in view.calls
+        if dotted(call.func) == f"{name}.head"
+        and call.lineno >= near.lineno
+        and view.scope(call) is scope
+    )
+    return "first" if next(heads, None) is not None else ""
+
+
+def _sorted_frame(view: View, call: ast.Call) -> Iterator[Hit]:
+    key = view.arg(call, "by", 0)
+    if isinstance(key, (ast.List, ast.Tuple)) and key.elts:
+        key = key.elts[0]
+    metric = view.string(key)
+    flag = view.arg(call, "ascending")
+    value = True if flag is None else view.literal(flag)
+    if isinstance(value, list) and value:
+        value = value[0]
+    way = direction(metric)
+    take = _taken(view, call)
+    statement = view.statement(call)
+    if not way or not take or not isinstance(value, bool) or statement is None:
+        return
+    taken = DOWN if value else UP
+    taken = opposite(taken) if take == "last" else taken
+    if taken == way or not _meant(view, statement, call):
+        return
+    yield Hit(
+        view.path,
+        call.lineno,
+        f"The rows are sorted by `{metric}` with ascending={value} and the {take} is taken: "
+        f"`{metric}` is better when {_better(way)}.",
+        f"Write `sort_values({metric!r}, ascending={way == DOWN})`." if take == "first" else "",
+    )
+
+
+def _meant(view: View, statement: ast.stmt, node: ast.AST) -> bool:
+    """Tell whether a statement is after the best, by the names in it and of its function."""
+    names = " ".join(n.id for n in ast.walk(statement) if isinstance(n, ast.Name))
+    texts = " ".join(
+        n.value[:50]
+        for n in ast.walk(statement)
+        if isinstance(n, ast.Constant) and isinstance(n.value, str)
+    )
+    function = view.function(node)
+    around = function.name if function is not None else ""
+    if isinstance(statement, ast.Return):
+        names += f" {around}"
+    if _WORST.search(names) or _WORST.search(texts) or _WORST.search(around):
+        return False
+    return bool(_BEST.search(names) or _BEST.search(around) or _BEST.search(_used(view, statement)))
+
+
+def _used(view: View, statement: ast.stmt) -> str:
+    """Names that the next few lines give to parts of what a statement assigns."""
+    if not isinstance(statement, ast.Assign) or not isinstance(statement.targets[0], ast.Name):
+        return ""
+    name, scope = statement.targets[0].id, view.scope(statement)
+    return " ".join(
+        target
+        for target, values in view.assigned.get(scope, {}).items()
+        if any(isinstance(v, ast.Subscript) and name in dotted(v) for v in values)
+    )
+
+
+# --- extremes ----------------------------------------------------------------------------------
+
+
+def _extreme(view: View, judge: Judge, call: ast.Call, name: str) -> Iterator[Hit]:
+    key = view.arg(call, "key")
+    statement = view.statement(call)
+    if key is None or statement is None or not call.args:
+        return
+    way, metric = _key(judge, key, call)
+    taken = UP if name in ("max", "heapq.nlargest") else DOWN
+    if name == "sorted":
+        flag = view.arg(call, "reverse")
+        taken = UP if flag is not None and view.literal(flag) is True else DOWN
+        take = _taken(view, call)
+        if not take:
+            return
+        taken = opposite(taken) if take == "last" else taken
+    if not way or way == taken or not _meant(view, statement, call):
+        return
+    shown = f"`{name}(..., key=...)` takes the {'largest' if taken == UP else 'smallest'}"
+    yield Hit(
+        view.path,
+        call.lineno,
+        f"{shown} `{metric}`, which is better when {_better(way)}.",
+        f"Take the {'smallest' if way == DOWN else 'largest'} `{metric}` instead.",
+    )
+
+
+def _key(judge: Judge, key: ast.expr, call: ast.Call) -> tuple[str, str]:
+    if isinstance(key, ast.Lambda):
+        body = key.body.elts[0] if isinstance(key.body, ast.Tuple) and key.body.elts else key.body
+        way, name = judge.of(body)
+        if way or not isinstance(body, ast.Subscript):
+            return way, name
+        owner = dotted(call.args[0]).replace(".items()", "")
+        return direction(last(owner)), last(owner)
+    if isinstance(key, ast.Attribute) and key.attr in ("get", "__getitem__"):
+        name = last(dotted(key.value))
+        return direction(name), name
+    if isinstance(key, ast.Call) and last(dotted(key)) in ("itemgetter", "attrgetter") and key.args:
+        first = key.args[0]
+        text = first.value if isinstance(first, ast.Constant) else ""
+        return (direction(text), text) if isinstance(text, str) else ("", "")
+    return "", ""
+
+
+def _position(view: View, judge: Judge, call: ast.Call, short: str) -> Iterator[Hit]:
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    of_module = view.name(call).partition(".")[0] in ("numpy", "np", "torch", "jnp", "jax")
+    what = call.args[0] if of_module and call.args else owner
+    statement = view.statement(call)
+    if what is None or statement is None:
+        return
+    way, metric = judge.of(what)
+    taken = UP if short.endswith("max") else DOWN
+    if way and way != taken and _meant(view, statement, call):
+        yield Hit(
+            view.path,
+            call.lineno,
+            f"`{short}` over `{metric}`, which is better when {_better(way)}: this is the worst.",
+            f"Use `{short.replace('max', 'min') if taken == UP else short.replace('min', 'max')}`.",
+        )
+
+
+# --- comparisons -------------------------------------------------------------------------------
+
+
+def _compared(view: View, judge: Judge, node: ast.If) -> Iterator[Hit]:
+    """`if new > best: best = new`, and `if new > old: promote()`."""
+    for test in _comparisons(node.test):
+        won = _winner(judge, test)
+        if won is None:
+            continue
+        way, taken, metric, winner, loser = won
+        if way == taken:
+            continue
+        keeps = any(_keeps(s, winner, loser) for s in node.body)
+        promotes = _roles(winner, loser) and _promotes(view, node)
+        if keeps or promotes:
+            done = f"`{loser}` is replaced" if keeps else "the new model is promoted"
+            yield _reversed(view, test, metric, way, done)
+
+
+def _comparisons(test: ast.expr) -> list[ast.Compare]:
+    parts = test.values if isinstance(test, ast.BoolOp) else [test]
+    return [p for p in parts if isinstance(p, ast.Compare) and len(p.ops) == 1]
+
+
+def _winner(judge: Judge, test: ast.Compare) -> tuple[str, str, str, str, str] | None:
+    """Direction of the metric, direction of the test, metric, the winning side, the other."""
+    left, right = test.left, test.comparators[0]
+    op = test.ops[0]
+    if not isinstance(op, (ast.Gt, ast.GtE, ast.Lt, ast.LtE)):
+        return None
+    ways = judge.of(left), judge.of(right)
+    way = ways[0][0] or ways[1][0]
+    if not way or (ways[0][0] and ways[1][0] and ways[0][0] != ways[1][0]):
+        return None
+    one, other = _label(left), _label(right)
+    if not one or not other:
+        return None
+    greater = isinstance(op, (ast.Gt, ast.GtE))
+    metric = ways[0][1] if ways[0][0] else ways[1][1]
+    if _OLD.search(one) and not _OLD.search(other):
+        one, other, greater = other, one, not greater
+    elif not _OLD.search(other):
+        return None
+    return way, UP if greater else DOWN, metric, one, other
+
+
+def _label(node: ast.expr) -> str:
+    """Name of one side of a comparison, with literal keys: `prod_metrics.rmse`."""
+    for _ in range(_DEPTH):
+        if isinstance(node, ast.BinOp):
+            node = node.left
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Constant):
+            return f"{dotted(node.value)}.{node.slice.value!s}"
+        elif isinstance(node, ast.Call):
+            if isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "item", "mean"):
+                key = node.args[0] if node.args else None
+                text = f"{key.value!s}" if isinstance(key, ast.Constant) else ""
+                return f"{dotted(node.func.value)}.{text}"
+            if len(node.args) != 1:
+                break
+            node = node.args[0]
+        else:
+            break
+    return dotted(node)
+
+
+def _roles(winner: str, loser: str) -> bool:
+    return bool(_OLD.search(loser)) and bool(_NEW.search(winner) or winner != loser)
+
+
+def _keeps(statement: ast.stmt, winner: str, loser: str) -> bool:
+    return (
+        isinstance(statement, ast.Assign)
+        and any(_label(t) == loser for t in statement.targets)
+        and _label(statement.value) == winner
+    )
+
+
+def _promotes(view: View, node: ast.If) -> bool:
+    for statement in node.body:
+        for below in ast.walk(statement):
+            if isinstance(below, ast.Raise):
+                return False
+            if isinstance(below, ast.Call) and _PROMOTE.search(last(dotted(below))):
+                return True
+            if (
+                isinstance(below, ast.Assign)
+                and isinstance(below.value, ast.Constant)
+                and below.value.value is True
+                and _KEPT.search(dotted(below.targets[0]))
+            ):
+                return True
+            if isinstance(below, ast.Return) and isinstance(below.value, ast.Constant):
+                function = view.function(node)
+                if below.value.value is True and function is not None:
+                    return bool(_KEPT.search(function.name))
+    return False
+
+
+def _verdicts(view: View, judge: Judge) -> Iterator[Hit]:
+    """`better = new_rmse > old_rmse`, and the same returned by `is_better()`."""
+    for node in view.of(ast.Compare):
+        parent = view.parent(node)
+        named = ""
+        if isinstance(parent, ast.Assign):
+            named = dotted(parent.targets[0])
+        elif isinstance(parent, ast.Return):
+            function = next((n for n in view.above(node) if isinstance(n, FUNCTIONS)), None)
+            named = function.name if function is not None else ""
+        elif isinstance(parent, ast.keyword):
+            named = parent.arg or ""
+        if not _KEPT.search(named) or len(node.ops) != 1:
+            continue
+        won = _winner(judge, node)
+        if won is not None and won[0] != won[1]:
+            yield _reversed(view, node, won[2], won[0], f"`{named}` is true")
+
+
+def _reversed(view: View, test: ast.Compare, metric: str, way: str, done: str) -> Hit:
+    said = "larger" if way == DOWN else "smaller"
+    return Hit(
+        view.path,
+        test.lineno,
+        f"When `{metric}` got {said}, {done}: `{metric}` is better when {_better(way)}.",
+        "Turn the comparison round.",
+    )

@@ -1,0 +1,146 @@
+"""Data not validated, or mended in silence
+
+## What it does
+
+Reports training that reads data with no check of schema or values before it, once, at the read.
+It also reports what stands in the place of a check and hides bad data: a schema inferred from the
+data themselves; checks that print and never stop anything; columns that are dropped, intersected
+or filled in when they are missing; values that are coerced or filled with a constant everywhere.
+
+## Why is this bad?
+
+A column that changed its name, unit or meaning does not stop a pipeline: it makes a worse model,
+or other predictions, and nobody hears of it. What fails loudly is mended the same day.
+
+## Known problems
+
+Checks in another system (a data catalogue, a dbt project elsewhere) are not seen. Filling values
+with a constant can be right; such findings are candidates.
+
+## Example
+
+```python
+df = spark.read.option("inferSchema", True).csv(path)
+df = df[[c for c in FEATURES if c in df.columns]].fillna(0)
+```
+
+## Use instead
+
+```python
+df = spark.read.schema(SCHEMA).csv(path)
+missing = set(FEATURES) - set(df.columns)
+if missing:
+    raise ValueError(f"columns missing: {sorted(missing)}")
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules import _data_checks, _data_mending
+from mlops_advisor.tools.audit_workflow.rules._data_frames import reads_of
+
+_DATA_WORDS: Final = ("data", "prep", "ingest", "load", "process", "etl", "feature", "clean")
+_LIBRARIES: Final = (
+    "sklearn.datasets.",
+    "torchvision.datasets.",
+    "keras.datasets.",
+    "tensorflow.keras.datasets.",
+    "tensorflow_datasets.",
+    "seaborn.load_dataset",
+    "torchtext.datasets.",
+)
+_SEARCHED: Final = (
+    "pandera, Great Expectations, TFDV, Deepchecks, Soda, dbt tests, and own checks that raise, in"
+    " Python, SQL models and YAML"
+)
+
+
+@rule(
+    "DM05",
+    name="no-data-validation",
+    dimension="data_management",
+    severity=MEDIUM,
+    confidence=0.75,
+    fix="Check columns, types, ranges and missing values with a schema (pandera, Great"
+    " Expectations) that fails the run.",
+    effort=(0.5, 3),
+    sources=(
+        "ml_test_score: Data 1, feature expectations are captured in a schema",
+        "ml_test_score: Monitor 2, data invariants hold in training and serving inputs",
+        "se4ml: practice 'Use Sanity Checks for All External Data Sources'",
+    ),
+    absence=True,
+    searched=_SEARCHED,
+    practice="schema_validation",
+)
+def no_data_validation(repo: AuditRepository) -> Iterator[Hit]:
+    """Report missing validation, and what hides bad data."""
+    shallow = list(_data_checks.shallow(repo))
+    yield from shallow
+    if not shallow:
+        yield from _missing(repo)
+    yield from _data_checks.inferred(repo)
+    for view in repo.views():
+        if _data_mending.concerns(repo, view):
+            yield from _data_mending.drops(repo, view)
+            yield from _data_mending.fills(repo, view)
+
+
+def _missing(repo: AuditRepository) -> Iterator[Hit]:
+    """Report the first read of training data when nothing checks schema or values."""
+    schema = repo.absent("schema_validation")
+    values = repo.absent("value_validation")
+    if schema is None or values is None or repo.stages.training is None:
+        return
+    code = repo.code
+    scripts = [p for p, m in code.product.items() if not m.notebook and p not in code.serving_code]
+    if not any(p in code.training_code for p in scripts):
+        scripts = list(code.training_notebooks)
+    reads = []
+    for path in scripts:
+        view = repo.view(path)
+        call = next(reads_of(view), None) if view is not None else None
+        if call is not None and not repo.is_aside(path) and path not in code.batch:
+            reads.append((path, call))
+    reads.sort(key=lambda r: (not _prepares(repo, r[0]), r[0] not in code.training_code, r[0]))
+    for path, call in reads[:1]:
+        yield Hit(
+            path,
+            call.lineno,
+            "The data go from this read into training with no check of schema or values in the"
+            " whole workspace that would stop the run.",
+            end_line=call.end_lineno or 0,
+        )
+    if not reads and not _benchmark(repo):
+        path, line = repo.stages.training
+        yield Hit(
+            path,
+            line,
+            "The model is trained on data that no check of schema or values in the workspace has"
+            " seen.",
+            confidence=0.6,
+        )
+
+
+def _benchmark(repo: AuditRepository) -> bool:
+    """Tell whether the data are a set that a library brings along."""
+    return any(
+        name.startswith(_LIBRARIES) or name.rpartition(".")[2] == "load_dataset"
+        for name in repo.code.by_name
+    )
+
+
+def _prepares(repo: AuditRepository, path: str) -> bool:
+    """Tell whether a module makes the training data from what it reads."""
+    name = path.rpartition("/")[2].lower()
+    if path in repo.code.training_code:
+        return any(w in name for w in _DATA_WORDS)
+    return any(w in name for w in _DATA_WORDS) and any(
+        c.last.startswith(("to_csv", "to_parquet", "to_pickle", "save", "dump", "write"))
+        for c in repo.code.modules[path].calls
+    )

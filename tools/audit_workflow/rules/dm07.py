@@ -1,0 +1,287 @@
+"""The test set chooses the model that it then judges
+
+## What it does
+
+Reports test data that decide something about the model and are then used for the reported score:
+early stopping or the best checkpoint (`eval_set=[(X_test, y_test)]`, `validation_data=` with
+`EarlyStopping`, `valid_sets=`), the objective of a hyper-parameter search (Optuna, Hyperopt, Ray
+Tune), the best of several models or settings kept in a loop, and a threshold taken from the test
+set's own curve.
+
+## Why is this bad?
+
+What is chosen because it does well on the test set does better there than elsewhere.  The score is
+no estimate of quality any more, and the more is tried, the further it is off.
+
+## Known problems
+
+Data that only are watched (`eval_set` without early stopping) are not reported.  Which part is the
+test set is told by the split and by the names of variables.
+
+## Example
+
+```python
+model.fit(X_train, y_train, eval_set=[(X_test, y_test)], early_stopping_rounds=20)
+print(f1_score(y_test, model.predict(X_test)))
+```
+
+## Use instead
+
+```python
+X_fit, X_val, y_fit, y_val = train_test_split(X_train, y_train, random_state=0)
+model.fit(X_fit, y_fit, eval_set=[(X_val, y_val)], early_stopping_rounds=20)
+print(f1_score(y_test, model.predict(X_test)))
+```
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._dataflow import (
+    at,
+    class_of,
+    in_product,
+    product,
+)
+from mlops_advisor.tools.evidence.trace import (
+    Event,
+    Fit,
+    Predict,
+    Score,
+    Trace,
+    Value,
+    ancestors,
+)
+from mlops_advisor.tools.evidence.view import View
+
+_STOPS: Final = re.compile(
+    r"early_?stop|od_type|od_wait|n_iter_no_change|best_model|EarlyStop", re.I
+)
+_CALLBACKS: Final = re.compile(r"EarlyStopping|ModelCheckpoint|ReduceLROnPlateau|early_stopping")
+_SEARCHES: Final = re.compile(
+    r"(?:^|\.)(?:optimize|fmin|minimize|maximize|tune|gp_minimize|forest_minimize|run_search|"
+    r"Objective|Tuner|bayes_opt|BayesianOptimization|with_parameters)$"
+)
+_BEST: Final = re.compile(r"(?:^|_)(?:best|max|min|lowest|highest|top)(?:_|$)")
+_CURVES: Final = ("roc_curve", "precision_recall_curve", "det_curve")
+
+
+@rule(
+    "DM07",
+    name="leakage-test-used-for-selection",
+    dimension="data_management",
+    severity=HIGH,
+    confidence=0.75,
+    fix="Divide the training rows once more and choose on that validation set; touch the test set"
+    " once, for the final score.",
+    effort=(0.3, 1),
+    sources=(
+        "kapoor_narayanan: L1 lack of clean separation of training and test dataset"
+        " (pre-processing, modelling and evaluation)",
+    ),
+)
+def leakage_test_used_for_selection(repo: AuditRepository) -> Iterator[Hit]:
+    """Report test data that select a model, its length of training or its threshold."""
+    seen: set[tuple[str, int]] = set()
+    for trace in product(repo):
+        loops = _Loops(repo)
+        for hit in (*_stopping(trace), *_searching(trace), *loops.choosing(trace), *_limits(trace)):
+            if (hit.path, hit.line) not in seen:
+                seen.add((hit.path, hit.line))
+                yield hit
+
+
+# --- early stopping -----------------------------------------------------------------------------
+
+
+def _stopping(trace: Trace) -> Iterator[Hit]:
+    for fit in trace.of(Fit):
+        held = next((v for h in fit.held for v in _test_parts(h)), None)
+        if held is None or not in_product(fit) or not _stops(fit):
+            continue
+        final = _final(trace, fit, held)
+        if final is None:
+            continue
+        yield Hit(
+            fit.path,
+            fit.line,
+            f"Training of `{class_of(fit.estimator) or 'the model'}` is stopped by how well it does"
+            f" on `{trace.label(held)}`, and the same test set gives the final score"
+            f"{at(final, fit.path)}.",
+            also=((final.path, final.line),),
+        )
+
+
+def _test_parts(held: Value) -> Iterator[Value]:
+    for one in _flat(held, 0):
+        if one.role == "test":
+            yield one
+
+
+def _flat(value: Value, depth: int) -> Iterator[Value]:
+    if depth < 4 and value.kind in ("sequence", "mapping"):  # noqa: PLR2004 - lists of pairs
+        for item in value.items[:20]:
+            yield from _flat(item, depth + 1)
+        return
+    yield value
+
+
+def _stops(fit: Fit) -> bool:
+    for name, value in (*fit.options.items(), *fit.estimator.options.items()):
+        if _STOPS.search(name) and not (value.known and not value.const):
+            return True
+        if name in ("callbacks", "callback") and any(
+            _CALLBACKS.search(v.name) for v in ancestors((value,))
+        ):
+            return True
+        if any(_STOPS.search(k) for k in value.keys):
+            return True
+    return "catboost" in fit.estimator.name.lower()
+
+
+def _final(trace: Trace, event: Event, data: Value) -> Event | None:
+    """Score or prediction on the same rows that is no part of the selection itself."""
+    for later in trace.of(Score, Predict):
+        if later.order <= event.order or later.excludes(event) or later.within != event.within:
+            continue
+        values = later.values if isinstance(later, Score) else (later.data,)
+        if any(v.rows == data.rows for one in values for v in _flat(one, 0)):
+            return later
+    return None
+
+
+# --- searches -----------------------------------------------------------------------------------
+
+
+def _searching(trace: Trace) -> Iterator[Hit]:
+    found: set[tuple[str, int]] = set()
+    for event in trace.of(Score, Predict):
+        search = next((w for w in event.within if _SEARCHES.search(w)), "")
+        if not search or not in_product(event):
+            continue
+        values = event.values if isinstance(event, Score) else (event.data,)
+        tested = next((v for one in values for v in _test_parts(one)), None)
+        if tested is None or (event.path, tested.rows) in {(p, r) for p, r in found}:
+            continue
+        found.add((event.path, tested.rows))
+        final = next(
+            (
+                e
+                for e in trace.of(Score, Predict)
+                if e.order > event.order and not e.within and _on(e, tested)
+            ),
+            None,
+        )
+        told = f"; line {final.line} reports the score on it" if final is not None else ""
+        told = "" if event.path.endswith(".ipynb") else told
+        yield Hit(
+            event.path,
+            event.line,
+            f"The search `{search.rpartition('.')[2]}` chooses hyper-parameters by the score on the"
+            f" test set `{trace.label(tested)}`{told}.",
+            also=((final.path, final.line),) if final is not None else (),
+        )
+
+
+def _on(event: Score | Predict, data: Value) -> bool:
+    values = event.values if isinstance(event, Score) else (event.data,)
+    return any(v.rows == data.rows for one in values for v in _flat(one, 0))
+
+
+# --- the best in a loop -------------------------------------------------------------------------
+
+
+class _Loops:
+    """Loops that keep the best of what they try."""
+
+    def __init__(self, repo: AuditRepository) -> None:
+        self._repo = repo
+
+    def choosing(self, trace: Trace) -> Iterator[Hit]:
+        """Report loops that fit, score on test rows, and keep the best."""
+        done: set[tuple[str, int]] = set()
+        for score in trace.of(Score, Predict):
+            if not score.loops or not in_product(score):
+                continue
+            values = score.values if isinstance(score, Score) else (score.data,)
+            tested = next((v for one in values for v in _test_parts(one)), None)
+            fits = [
+                f
+                for f in trace.of(Fit)
+                if f.loops[:1] == score.loops[:1] and f.path == score.path and f.order < score.order
+            ]
+            if tested is None or not fits or (score.path, score.loops[0]) in done:
+                continue
+            view = self._repo.view(score.path)
+            line = _keeps_best(view, score.loops[0]) if view is not None else 0
+            if line:
+                done.add((score.path, score.loops[0]))
+                yield Hit(
+                    score.path,
+                    score.line,
+                    f"The loop keeps what scores best on the test set `{trace.label(tested)}`, so"
+                    " the score of the winner on it is too good.",
+                    also=((score.path, line),),
+                    confidence=0.7,
+                )
+
+
+def _keeps_best(view: View, line: int) -> int:
+    """Line of `if score > best: best = score` in the loop at a line; 0 when there is none."""
+    loop = next((n for n in view.of(ast.For, ast.While, ast.AsyncFor) if n.lineno == line), None)
+    if loop is None:
+        return 0
+    for node in view.below(loop, ast.If):
+        compares = [c for c in ast.walk(node.test) if isinstance(c, ast.Compare)]
+        if not any(
+            isinstance(o, (ast.Gt, ast.Lt, ast.GtE, ast.LtE)) for c in compares for o in c.ops
+        ):
+            continue
+        names = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+        for below in node.body:
+            for target in ast.walk(below):
+                if (
+                    isinstance(target, ast.Name)
+                    and isinstance(target.ctx, ast.Store)
+                    and target.id in names
+                    and _BEST.search(target.id.lower())
+                ):
+                    return node.lineno
+    return 0
+
+
+# --- thresholds ---------------------------------------------------------------------------------
+
+
+def _limits(trace: Trace) -> Iterator[Hit]:
+    curves = [
+        s
+        for s in trace.of(Score)
+        if s.name.endswith(_CURVES) and any(v.role == "test" for v in s.values) and in_product(s)
+    ]
+    for curve in curves:
+        for score in trace.of(Score):
+            if score.order <= curve.order:
+                continue
+            judged = [
+                c
+                for v in score.values
+                for c in ancestors((v,))
+                if c.name == "compare" and any(a.name == curve.name for a in ancestors(c.parents))
+            ]
+            if judged and any(v.role == "test" for v in score.values):
+                yield Hit(
+                    curve.path,
+                    curve.line,
+                    f"The threshold comes from the curve on the test set, and"
+                    f" `{score.name.rpartition('.')[2]}`{at(score, curve.path)} judges it on the same"
+                    " rows.",
+                    also=((score.path, score.line),),
+                )
+                break

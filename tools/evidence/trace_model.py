@@ -1,0 +1,313 @@
+"""What `trace` tells: abstract values, and events in the order in which a program would run.
+
+A `Value` stands for what an expression gives when it is reached.  Values are compared by `id`;
+estimators and other objects that a program changes in place keep their identity in `objects`, so
+that the scaler fitted in one function is known again in another (`same`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Literal, TypeAlias, TypeVar
+
+Role: TypeAlias = Literal["", "train", "test", "validation"]
+Kind: TypeAlias = Literal[
+    "unknown",
+    "constant",  # `const` is its Python value; `known`
+    "text",  # text of which parts are not known: `const` with `{}` for the holes
+    "data",  # frame, array, tensor, loader, dataset
+    "mask",  # boolean rows of data
+    "estimator",  # a model or a preprocessor; `items` are its steps
+    "object",  # instance of a class of this repository, `self`
+    "sequence",  # tuple or list; `items` when its elements are known
+    "mapping",  # dict; `keys` and `items`
+    "ref",  # something imported
+    "function",
+    "class",
+    "file",  # an open file; `const` is its path
+]
+Given: TypeAlias = Literal["yes", "no", "maybe"]
+Const: TypeAlias = str | int | float | bool | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Value:
+    """What an expression gives.
+
+    `name` is the dotted name of the call, class or import that made it. Values with equal `rows`
+    hold the same rows. `role` says which part of a split it is; it is `sure` when a split was
+    seen, and only a hint when no more than a variable's name says so. `maker` is the estimator
+    whose transform or predict gave it; `statistic` the rows of which it is a mean, a quantile and
+    the like. `options` are the named arguments it was made with.
+    """
+
+    id: int
+    kind: Kind = "unknown"
+    name: str = ""
+    path: str = ""
+    line: int = 0
+    parents: tuple[Value, ...] = ()
+    rows: int = 0
+    role: Role = ""
+    sure: bool = False
+    columns: tuple[str, ...] = ()
+    known: bool = False
+    const: Const = None
+    items: tuple[Value, ...] = ()
+    keys: tuple[str, ...] = ()
+    maker: Value | None = None
+    statistic: int = 0
+    objects: frozenset[int] = frozenset()
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """Text of a constant or a path, `{}` for unknown parts; empty when it is none."""
+        return self.const if isinstance(self.const, str) else ""
+
+    @property
+    def last(self) -> str:
+        """Last part of the name: `StandardScaler`."""
+        return self.name.rpartition(".")[2].removesuffix("()")
+
+    def same(self, other: Value | None) -> bool:
+        """Tell whether two values may be the same object."""
+        return other is not None and not self.objects.isdisjoint(other.objects)
+
+    def steps(self) -> Iterator[Value]:
+        """Itself and the estimators inside: steps of a Pipeline, what a search tunes."""
+        stack, seen = [self], 0
+        while stack and seen < _MAX_STEPS:
+            one = stack.pop(0)
+            seen += 1
+            yield one
+            stack.extend(one.items)
+
+
+_MAX_STEPS: Final = 60
+_MAX_ANCESTORS: Final = 4_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """Something that the program does.
+
+    `name` is the full name of the call. `branch` tells which sides of which conditions led here,
+    `within` through which calls a function that was handed over is run (`study.optimize`).
+    `loops` are the lines of the loops around the call, the outermost first.
+    `entry` is the number of the run: one for the top level, one for each function that nothing
+    in the module calls. `function` is the name of the function that holds the line.
+    """
+
+    order: int
+    path: str
+    line: int
+    name: str
+    entry: int
+    function: str = ""
+    branch: tuple[tuple[int, int], ...] = ()
+    within: tuple[str, ...] = ()
+    loops: tuple[int, ...] = ()
+
+    def excludes(self, other: Event) -> bool:
+        """Tell whether the two stand on different sides of one condition."""
+        sides = dict(self.branch)
+        return any(sides.get(key, side) != side for key, side in other.branch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fit(Event):
+    """An estimator learns from `data`.  `held` are the data it watches while it learns.
+
+    `options` are the named arguments of the call (`early_stopping_rounds`, `callbacks`).
+    Statistics by hand (`df.fillna(df.mean())`) are fits of an estimator named by the call.
+    """
+
+    estimator: Value
+    data: Value
+    target: Value | None = None
+    held: tuple[Value, ...] = ()
+    options: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transform(Event):
+    """An estimator turns `data` into `result`."""
+
+    estimator: Value
+    data: Value
+    result: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Split(Event):
+    """Data are divided.
+
+    `how`: call (train_test_split and the like), folds (cross-validation), slice (by hand).
+    `shares` are the sizes of the parts as far as known, in the order of `parts`.
+    """
+
+    sources: tuple[Value, ...]
+    parts: tuple[Value, ...]
+    how: Literal["call", "folds", "slice"]
+    seed: Given
+    shuffle: Given
+    stratify: Given
+    shares: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predict(Event):
+    """A model answers for `data`."""
+
+    estimator: Value
+    data: Value
+    result: Value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score(Event):
+    """A measure is taken: a metric of `values`, or a model's own score (`estimator` set)."""
+
+    values: tuple[Value, ...]
+    estimator: Value | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Save(Event):
+    """An object is stored, logged or registered; `values` holds all that goes in."""
+
+    values: tuple[Value, ...]
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load(Event):
+    """A stored object is opened."""
+
+    value: Value
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Event):
+    """Data are read from a file, a table or a library of data sets."""
+
+    value: Value
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write(Event):
+    """Data are written to a file or a table."""
+
+    value: Value
+    target: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Select(Event):
+    """Columns are taken from data, or dropped."""
+
+    data: Value
+    result: Value
+    columns: tuple[str, ...]
+    dropped: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sort(Event):
+    """Rows are put in order."""
+
+    data: Value
+    result: Value
+    columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shuffle(Event):
+    """Rows are put in random order, or drawn at random (`share` below 1, or 0 when not known)."""
+
+    data: Value
+    result: Value
+    seed: Given
+    share: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resample(Event):
+    """Rows are repeated, made up or left out to balance classes."""
+
+    data: Value
+    result: Value
+    estimator: Value | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dated(Event):
+    """Data are seen to be a series in time: a column parsed as a date, lagged, indexed."""
+
+    data: Value
+    column: str
+    how: Literal["parsed", "lagged", "indexed", "accessed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seeded(Event):
+    """A global generator is seeded; `families` are those of numpy, random, torch, tensorflow."""
+
+    families: frozenset[str]
+
+
+E = TypeVar("E", bound=Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What one module does when it is run.  `complete` is False when the budget was used up."""
+
+    path: str
+    events: tuple[Event, ...] = ()
+    complete: bool = True
+    labels: Mapping[int, str] = field(default_factory=dict)
+
+    def of(self, *types: type[E]) -> list[E]:
+        """Events of some types, in order."""
+        return [e for e in self.events if isinstance(e, types)]
+
+    def label(self, value: Value, default: str = "the data") -> str:
+        """Name that a value was given in the program, or that of what it was made from."""
+        seen = 0
+        for one in ancestors((value,)):
+            if one.id in self.labels:
+                return self.labels[one.id]
+            seen += 1
+            if seen > _MAX_STEPS:
+                break
+        return default
+
+
+def ancestors(values: Iterable[Value]) -> Iterator[Value]:
+    """The values and all they were made from, the nearest first; each once."""
+    queue = list(values)
+    seen = {v.id for v in queue}
+    at = 0
+    while at < len(queue) and at < _MAX_ANCESTORS:
+        one = queue[at]
+        at += 1
+        yield one
+        for parent in (*one.parents, *one.items):
+            if parent.id not in seen:
+                seen.add(parent.id)
+                queue.append(parent)
+
+
+def origins(*values: Value) -> frozenset[int]:
+    """Ids of the values and of all they were made from."""
+    return frozenset(v.id for v in ancestors(values))
+
+
+def rows_of(*values: Value) -> frozenset[int]:
+    """Sets of rows that the values were made from."""
+    return frozenset(v.rows for v in ancestors(values))

@@ -1,0 +1,341 @@
+"""Names that a module uses and nothing binds, or binds too late.
+
+Only certain cases are told: a module with `import *`, `exec` or changes to `globals()` is left
+alone, and so is a notebook whose magics may bring names.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mlops_advisor.tools.evidence.view import View
+
+_Scope: TypeAlias = ast.AST
+_Position: TypeAlias = tuple[int, int]
+
+_COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_FUNCTIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SCOPES: Final = (*_FUNCTIONS, ast.ClassDef, ast.Module, *_COMPREHENSIONS)
+_LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
+_EVERYWHERE: Final = frozenset(dir(builtins)) | frozenset(
+    "__file__ __name__ __doc__ __path__ __package__ __spec__ __loader__ __builtins__ __module__"
+    " __qualname__ __class__ __annotations__ __debug__ __dict__ WindowsError unicode xrange"
+    " raw_input basestring long reduce unichr execfile reveal_type".split()
+)
+_GIVEN: Final = frozenset(  # by shells and notebook services
+    "get_ipython display In Out _ __ ___ exit quit spark sc sqlContext dbutils displayHTML"
+    " get_config c snakemake _ih _oh sql table udf Environment".split()
+)
+_DYNAMIC: Final = frozenset(("exec", "execfile", "globals", "locals", "vars", "eval"))
+_MAGIC: Final = re.compile(
+    r"[\"\s](?:#\s{0,3}MAGIC\s{1,3})?%{1,2}(?:run|pylab|store|load|loadpy|sql|bigquery|script|spark|cython|"
+    r"local|rerun|recall|R|px|autopx|ipytest|sparksql|read_sql)\b"
+)
+_BY_MAGIC: Final = re.compile(
+    r"(\w{1,80})\s{0,3}=\s{0,3}[!%]|%%capture\s{1,3}(\w{1,80})|-(?:-out|o)\s(\w{1,80})"
+)
+_QUIET: Final = frozenset(
+    ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
+)
+_START: Final[_Position] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Undefined:
+    """One use of a name.  `kind`: never bound, late (bound only below), maybe (bound in a `try`)."""
+
+    name: str
+    line: int
+    kind: str
+    bound: int = 0  # line that binds it, if any does
+
+
+def undefined(view: View, text: str = "", *, incomplete: bool = False) -> tuple[Undefined, ...]:
+    """Find uses of names that nothing binds, each name once a kind.
+
+    `text` is that of the file, for magics of notebooks; `incomplete` says that parts of it did not
+    parse, and nothing certain can be said.
+    """
+    if (
+        incomplete
+        or _MAGIC.search(text)
+        or any(a.name == "*" for n in view.of(ast.ImportFrom) for a in n.names)
+    ):
+        return ()
+    if any(isinstance(c.func, ast.Name) and c.func.id in _DYNAMIC for c in view.calls):
+        return ()
+    magic = frozenset(n for found in _BY_MAGIC.findall(text) for n in found if n)
+    return _Names(view, magic).find()
+
+
+class _Names:
+    """Bindings of one module by scope."""
+
+    def __init__(self, view: View, known: frozenset[str]) -> None:
+        self._view = view
+        self._known = _EVERYWHERE | _GIVEN | known
+        self._bound: dict[_Scope, dict[str, list[tuple[_Position, ast.AST]]]] = {}
+        self._scopes: dict[ast.AST, _Scope] = {}
+        self._outer: set[tuple[_Scope, str]] = set()  # declared global or nonlocal
+        self._collect()
+
+    # --- scopes -----------------------------------------------------------------------------
+
+    def _scope(self, node: ast.AST) -> _Scope:
+        """Scope in which a node is evaluated."""
+        found: _Scope = self._view.tree
+        path = [node]
+        for up in self._view.above(node):
+            if isinstance(up, _SCOPES) and self._within(up, path[-1]):
+                found = up
+                break
+            known = self._scopes.get(up)
+            if known is not None:
+                found = known
+                break
+            path.append(up)
+        for passed in path:
+            self._scopes[passed] = found
+        return found
+
+    @staticmethod
+    def _within(scope: ast.AST, child: ast.AST) -> bool:
+        """Tell whether a child of a scope's node is evaluated in that scope, not around it."""
+        if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            return child in scope.body or child.__class__.__name__ in (
+                "TypeVar",
+                "ParamSpec",
+                "TypeVarTuple",
+            )
+        if isinstance(scope, ast.Lambda):
+            return child is scope.body
+        if isinstance(scope, _COMPREHENSIONS):
+            return True  # the first iterable is not, which only makes it find less
+        return True
+
+    def _binding_scope(self, node: ast.AST) -> _Scope:
+        scope = self._scope(node)
+        if isinstance(self._view.parent(node), ast.NamedExpr):
+            while isinstance(scope, _COMPREHENSIONS):
+                scope = self._scope(scope)
+        return scope
+
+    # --- bindings ---------------------------------------------------------------------------
+
+    def _bind(self, scope: _Scope, name: str, at: _Position, node: ast.AST) -> None:
+        self._bound.setdefault(scope, {}).setdefault(name, []).append((at, node))
+
+    def _collect(self) -> None:
+        view = self._view
+        for name in view.of(ast.Name):
+            if isinstance(name.ctx, ast.Store):
+                self._bind(self._binding_scope(name), name.id, self._effective(name), name)
+        for function in view.of(ast.FunctionDef, ast.AsyncFunctionDef):
+            self._bind(self._scope(function), function.name, _position(function), function)
+            self._arguments(function, function.args)
+            self._type_parameters(function)
+        for lambda_ in view.of(ast.Lambda):
+            self._arguments(lambda_, lambda_.args)
+        for cls in view.of(ast.ClassDef):
+            self._bind(self._scope(cls), cls.name, _position(cls), cls)
+            self._type_parameters(cls)
+        for imported in view.of(ast.Import, ast.ImportFrom):
+            for alias in getattr(imported, "names", ()):
+                name = alias.asname or alias.name.partition(".")[0]
+                self._bind(self._scope(imported), name, _position(imported), imported)
+        for handler in view.of(ast.ExceptHandler):
+            if handler.name:
+                self._bind(self._scope(handler), handler.name, _position(handler), handler)
+        for match in view.of(ast.MatchAs, ast.MatchStar):
+            if found := getattr(match, "name", None):
+                self._bind(self._scope(match), found, _position(match), match)
+        for mapping in view.of(ast.MatchMapping):
+            if mapping.rest:
+                self._bind(self._scope(mapping), mapping.rest, _position(mapping), mapping)
+        for declared in view.of(ast.Global, ast.Nonlocal):
+            for name in getattr(declared, "names", ()):
+                scope = self._scope(declared)
+                self._outer.add((scope, name))
+                if isinstance(declared, ast.Global):
+                    self._bind(view.tree, name, _START, declared)
+
+    def _arguments(self, scope: _Scope, args: ast.arguments) -> None:
+        plain = [*args.posonlyargs, *args.args, *args.kwonlyargs]
+        for arg in (*plain, args.vararg, args.kwarg):
+            if arg is not None:
+                self._bind(scope, arg.arg, _START, arg)
+
+    def _type_parameters(self, scope: ast.AST) -> None:
+        for parameter in getattr(scope, "type_params", ()):
+            self._bind(scope, parameter.name, _START, parameter)
+
+    def _effective(self, name: ast.Name) -> _Position:
+        """Where a name has its value: after the whole of an assignment."""
+        parent = self._view.parent(name)
+        while isinstance(parent, (ast.Tuple, ast.List, ast.Starred)):
+            parent = self._view.parent(parent)
+        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            return (parent.end_lineno or parent.lineno, parent.end_col_offset or 0)
+        return _position(name)
+
+    # --- uses -------------------------------------------------------------------------------
+
+    def find(self) -> tuple[Undefined, ...]:
+        found: dict[tuple[str, str], Undefined] = {}
+        loads: list[tuple[ast.Name, _Scope]] = []
+        for name in self._view.of(ast.Name):
+            changed = isinstance(name.ctx, ast.Store) and isinstance(
+                self._view.parent(name), ast.AugAssign
+            )
+            if not isinstance(name.ctx, ast.Load) and not changed:
+                continue
+            if name.id in self._known and not changed:
+                continue
+            scope = self._scope(name)
+            loads.append((name, scope))
+            use = self._late(name, scope) if self._resolved(name.id, scope) else None
+            if use is None and not self._resolved(name.id, scope) and not changed:
+                use = Undefined(name.id, name.lineno, "never")
+            if use is not None and not self._excused(name):
+                found.setdefault((use.name, use.kind), use)
+        for use in self._maybe(loads):
+            found.setdefault((use.name, use.kind), use)
+        return tuple(sorted(found.values(), key=lambda u: (u.line, u.name)))
+
+    def _resolved(self, name: str, scope: _Scope) -> bool:
+        here: _Scope = scope
+        while True:
+            if name in self._bound.get(here, ()) and (
+                here is scope or not isinstance(here, ast.ClassDef)
+            ):
+                return True
+            if isinstance(here, ast.Module):
+                return False
+            # A comprehension in a class body is lenient: its first iterable sees the class.
+            around = self._scope(here)
+            if isinstance(here, _COMPREHENSIONS) and isinstance(around, ast.ClassDef):
+                scope = around
+            here = around
+
+    def _excused(self, name: ast.Name) -> bool:
+        """Tell whether a use is tried, is an annotation, or is never reached."""
+        below: ast.AST = name
+        for up in self._view.above(name):
+            if (
+                isinstance(up, ast.Try)
+                and below in up.body
+                and any(h.type is None or _catches(h.type) for h in up.handlers)
+            ):
+                return True
+            if isinstance(up, ast.arg) and below is up.annotation:
+                return True
+            if isinstance(up, ast.AnnAssign) and below is up.annotation:
+                return True
+            if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef)) and below is up.returns:
+                return True
+            if isinstance(up, ast.If) and "TYPE_CHECKING" in ast.dump(up.test)[:200]:
+                return True
+            below = up
+        return False
+
+    def _late(self, name: ast.Name, scope: _Scope) -> Undefined | None:
+        """Tell whether every binding of the scope itself comes after the use."""
+        if not isinstance(scope, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)):
+            return None
+        bindings = self._bound.get(scope, {}).get(name.id)
+        if not bindings or (scope, name.id) in self._outer:
+            return None
+        if isinstance(scope, ast.Module) and name.id in self._known:
+            return None
+        at = _position(name)
+        if any(position <= at for position, _ in bindings):
+            return None
+        loops = {n for n in self._view.above(name) if isinstance(n, _LOOPS)}
+        for _, node in bindings:
+            if loops and any(up in loops for up in self._view.above(node)):
+                return None
+            if isinstance(self._view.parent(node), ast.NamedExpr):
+                return None
+        first = min(position for position, _ in bindings)[0]
+        own = any(name is node for _, node in bindings)
+        if own and isinstance(scope, ast.Module):
+            return None  # `x += 1` in a module: a notebook's cells may have been cut
+        return Undefined(name.id, name.lineno, "late", first)
+
+    # --- names bound only in a `try` that may fail ------------------------------------------
+
+    def _maybe(self, loads: list[tuple[ast.Name, _Scope]]) -> Iterator[Undefined]:
+        uses: dict[tuple[_Scope, str], list[ast.Name]] = {}
+        for name, scope in loads:
+            uses.setdefault((scope, name.id), []).append(name)
+        for try_ in self._view.of(ast.Try):
+            if not any(_falls_through(h) for h in try_.handlers):
+                continue
+            scope = self._scope(try_)
+            for name, bindings in self._bound.get(scope, {}).items():
+                inside = [n for _, n in bindings if self._first_in(n, try_)]
+                if not inside or len(inside) != len(bindings) or (scope, name) in self._outer:
+                    continue
+                for use in uses.get((scope, name), ()):
+                    if self._follows(use, try_):
+                        yield Undefined(name, use.lineno, "maybe", inside[0].lineno)  # type: ignore[attr-defined]
+                        break
+
+    def _first_in(self, node: ast.AST, try_: ast.Try) -> bool:
+        """Tell whether a binding is a plain assignment in the body of a `try`, and not guarded."""
+        statement = self._view.statement(node)
+        return isinstance(statement, ast.Assign) and statement in try_.body
+
+    def _follows(self, use: ast.Name, try_: ast.Try) -> bool:
+        """Tell whether a use comes after a `try` in the same block, with no condition around it."""
+        below: ast.AST = use
+        block = self._view.parent(try_)
+        for up in self._view.above(use):
+            if up is block:
+                if not isinstance(below, ast.stmt) or below is try_:
+                    return False
+                bodies = [getattr(up, f, []) for f in ("body", "orelse", "finalbody")]
+                same = any(try_ in b and below in b for b in bodies if isinstance(b, list))
+                return same and below.lineno > try_.lineno
+            if isinstance(up, (ast.If, ast.IfExp, ast.BoolOp, ast.Try, *_FUNCTIONS)):
+                return False
+            below = up
+        return False
+
+
+def _position(node: ast.AST) -> _Position:
+    return (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+
+
+def _catches(node: ast.expr) -> bool:
+    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    return bool(names & {"NameError", "Exception", "BaseException", "UnboundLocalError"})
+
+
+def _falls_through(handler: ast.ExceptHandler) -> bool:
+    """Tell whether a handler only says something, and the program goes on."""
+    if handler.type is not None and "Import" in ast.dump(handler.type):
+        return False
+    for statement in handler.body:
+        if isinstance(statement, ast.Pass):
+            continue
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call):
+            return False
+        if isinstance(call.func, ast.Attribute):
+            owner = ast.unparse(call.func.value)[-20:].lower()
+            if not owner.endswith(("log", "logger", "logging", "traceback")):
+                return False
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else _id(call.func)
+        if name not in _QUIET:
+            return False
+    return True
+
+
+def _id(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else ""
