@@ -168,6 +168,10 @@ def _settings(folder: Path) -> Mapping[str, Any]:
     for key in _TABLE:
         table = table.get(key, {}) if isinstance(table, dict) else {}
     where = f"pyproject.toml [{'.'.join(_TABLE)}]"
+    if not isinstance(table, dict):
+        raise InvalidInputError(
+            "the settings do not validate", (Problem(where, "must be a table"),)
+        )
     problems = [
         Problem(f"{where}.{name}", f"unknown setting; known are: {', '.join(_SETTINGS)}")
         for name in table
@@ -193,11 +197,11 @@ def _settings(folder: Path) -> Mapping[str, Any]:
 
 
 def _read_baseline(path: Path) -> list[str]:
-    """Fingerprints of a baseline, or of an earlier result (`--format json`)."""
+    """Fingerprints of a baseline, or of an earlier result or several (`--format json`)."""
     try:
         data = json.loads(path.read_text("utf-8"))
-        found = data["findings"] if isinstance(data, dict) else data
-        return [str(f["fingerprint"] if isinstance(f, dict) else f) for f in found]
+        parts = data if isinstance(data, list) else [data]
+        return [str(f["fingerprint"]) for part in parts for f in part["findings"]]
     except OSError as error:
         problem = f"cannot be read: {error.strerror}; make one with --write-baseline {path}"
     except (ValueError, KeyError, TypeError):

@@ -151,8 +151,8 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
             roots=limits.roots,
             expired=limits.expired,
             progress=limits.progress,
-            changed=partial(_changed, limits.roots),
-            scan=partial(_scan, limits.roots),
+            changed=partial(_changed, limits),
+            scan=partial(_scan, limits),
         )
         key = None if _reads_files(request) else hashkey(tool.name, context.as_of, request)
         if key is not None and not _refresh(request):
@@ -170,17 +170,17 @@ def execute(tool: registry.Tool, request: BaseModel, limits: Limits) -> Outcome:
 
 
 def _changed(
-    roots: tuple[Path, ...], workspace: str, revision: str, texts: Mapping[str, str]
+    limits: Limits, workspace: str, revision: str, texts: Mapping[str, str]
 ) -> Mapping[str, frozenset[int]]:
     from mlops_advisor.server.gitdiff import changed_lines  # noqa: PLC0415 - rarely needed
 
-    return changed_lines(roots[0] / workspace, revision, texts)
+    return changed_lines(limits.roots[0] / workspace, revision, texts, limits.expired)
 
 
-def _scan(roots: tuple[Path, ...], workspace: str, paths: Iterable[str]) -> ScanReport:
+def _scan(limits: Limits, workspace: str, paths: Iterable[str]) -> ScanReport:
     from mlops_advisor.server.scanners import scan  # noqa: PLC0415 - only the audit needs it
 
-    return scan(roots[0] / workspace, paths)
+    return scan(limits.roots[0] / workspace, paths, limits.expired)
 
 
 def _reads_files(request: BaseModel) -> bool:

@@ -11,7 +11,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,13 +22,21 @@ _REVISION: Final = re.compile(r"^[A-Za-z0-9_][\w./@{}^~+-]{0,199}$")
 _LONG: Final = 4_000  # lines; above, difflib's heuristic keeps the comparison fast
 
 
+def _never() -> bool:
+    return False
+
+
 def changed_lines(
-    folder: Path, revision: str, texts: Mapping[str, str]
+    folder: Path,
+    revision: str,
+    texts: Mapping[str, str],
+    expired: Callable[[], bool] = _never,
 ) -> dict[str, frozenset[int]]:
     """Return the lines, 1-based, that `texts` (by path below `folder`) add or change.
 
     A file that the revision does not hold is new: all its lines.  Raises InvalidInputError naming
-    `changed_since` when there is no git, no work tree or no such revision.
+    `changed_since` when there is no git, no work tree or no such revision.  Once the time is up,
+    no further file is compared.
     """
     if not _REVISION.match(revision):
         raise _bad(f"'{revision[:60]}' is no revision; give a branch, tag or commit")
@@ -38,7 +46,8 @@ def changed_lines(
     commit = _git(git, folder, "rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
     if commit is None:
         raise _bad(f"there is no revision '{revision}' here; fetch it first, or name another")
-    prefix = (_git(git, folder, "rev-parse", "--show-prefix") or b"").decode().strip()
+    above = _git(git, folder, "rev-parse", "--show-prefix") or b""
+    prefix = above.decode("utf-8", "surrogateescape").removesuffix("\n")
     old = _blobs(git, folder, commit.decode().strip(), prefix)
     found: dict[str, frozenset[int]] = {}
     known = [path for path in texts if path in old]
@@ -47,6 +56,8 @@ def changed_lines(
         if path not in old:
             found[path] = frozenset(range(1, text.count("\n") + 2))
     for path in known:
+        if expired():
+            break
         lines = _new_lines(before.get(old[path], ""), texts[path])
         if lines:
             found[path] = lines

@@ -93,6 +93,8 @@ def github(results: Iterable[AuditWorkflowResult]) -> str:
     """Return workflow commands, one a finding, that GitHub shows beside the changed lines."""
     lines = []
     for result in results:
+        if result.degradation.level:
+            lines += [f"::warning::{_escaped(w, property_=False)}" for w in result.warnings]
         for f in result.findings:
             title = _escaped(f"{f.rule_id} {f.title}", property_=True)
             path = _escaped(f.path, property_=True)
@@ -121,6 +123,8 @@ def markdown(results: Iterable[AuditWorkflowResult]) -> str:
                 f"{sum(result.counts.values())} findings in {result.inventory.files_scanned} "
                 f"files, {result.suppressed} suppressed."
             ),
+            "",
+            *(f"- Note: {_cell(w)}" for w in result.warnings),
             "",
         ]
         if result.findings:

@@ -13,9 +13,9 @@ import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Final, TypeAlias
 
 from mlops_advisor.tools.common.run import ScanFinding, ScanReport
 
@@ -26,16 +26,27 @@ _PICKLES: Final = (".pkl", ".pickle", ".joblib", ".pt", ".pth", ".ckpt", ".bin",
 _FOUND: Final = re.compile(r"^(.{1,1000}?): dangerous import '([^'\n]{1,200})' FOUND", re.MULTILINE)
 
 
-def scan(folder: Path, paths: Iterable[str]) -> ScanReport:
-    """Run the scanners that are installed on the files they are made for."""
+Expired: TypeAlias = Callable[[], bool]
+
+
+class _LateError(Exception):
+    """The time was up before all files were scanned."""
+
+
+def _never() -> bool:
+    return False
+
+
+def scan(folder: Path, paths: Iterable[str], expired: Expired = _never) -> ScanReport:
+    """Run the scanners that are installed on the files they are made for, while there is time."""
     plain = sorted(p for p in paths if not p.endswith("/"))
     workflows = [
         p for p in plain if p.startswith(".github/workflows/") and p.endswith((".yml", ".yaml"))
     ]
     models = [p for p in plain if p.lower().endswith(_PICKLES)]
     parts = [
-        _run("zizmor", _zizmor, folder, workflows),
-        _run("picklescan", _picklescan, folder, models),
+        _run("zizmor", _zizmor, folder, workflows, expired),
+        _run("picklescan", _picklescan, folder, models, expired),
     ]
     return ScanReport(
         tuple(f for part in parts for f in part.findings),
@@ -43,7 +54,13 @@ def scan(folder: Path, paths: Iterable[str]) -> ScanReport:
     )
 
 
-def _run(name: str, tool: Any, folder: Path, paths: list[str]) -> ScanReport:  # noqa: ANN401
+def _run(
+    name: str,
+    tool: Callable[[str, Path, list[str], Expired], Iterator[ScanFinding]],
+    folder: Path,
+    paths: list[str],
+    expired: Expired,
+) -> ScanReport:
     wanted = [p for p in paths if _is_plain(folder, p)][:_MOST_FILES]
     if not wanted:
         return ScanReport()
@@ -52,13 +69,17 @@ def _run(name: str, tool: Any, folder: Path, paths: list[str]) -> ScanReport:  #
         return ScanReport(
             notes=(f"{name}: not installed, {len(wanted)} files not scanned with it",)
         )
+    found: list[ScanFinding] = []
     try:
-        found = tuple(tool(command, folder, wanted))
+        for one in tool(command, folder, wanted, expired):
+            found.append(one)  # noqa: PERF402 - what came before an error is kept
+    except _LateError:
+        return ScanReport(tuple(found), (f"{name}: the time was up before all files were scanned",))
     except (OSError, ValueError, KeyError, TypeError, subprocess.TimeoutExpired) as error:
-        return ScanReport(notes=(f"{name}: did not finish ({type(error).__name__})",))
+        return ScanReport(tuple(found), (f"{name}: did not finish ({type(error).__name__})",))
     left = len(paths) - len(wanted)
     notes = (f"{name}: {left} files not scanned with it",) if left else ()
-    return ScanReport(found, notes)
+    return ScanReport(tuple(found), notes)
 
 
 def _is_plain(folder: Path, path: str) -> bool:
@@ -94,7 +115,11 @@ def _call(command: list[str], folder: Path) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def _zizmor(command: str, folder: Path, paths: list[str]) -> Iterable[ScanFinding]:
+def _zizmor(
+    command: str, folder: Path, paths: list[str], expired: Expired
+) -> Iterator[ScanFinding]:
+    if expired():
+        raise _LateError
     options = ["--offline", "--no-config", "--no-progress", "--no-exit-codes", "--format", "json"]
     for entry in json.loads(_call([command, *options, *(f"./{p}" for p in paths)], folder)):
         place = next(x for x in entry["locations"] if x["symbolic"]["kind"] == "Primary")
@@ -103,8 +128,12 @@ def _zizmor(command: str, folder: Path, paths: list[str]) -> Iterable[ScanFindin
         yield ScanFinding("zizmor", str(entry["ident"]), path, line, str(entry["desc"])[:300])
 
 
-def _picklescan(command: str, folder: Path, paths: list[str]) -> Iterable[ScanFinding]:
+def _picklescan(
+    command: str, folder: Path, paths: list[str], expired: Expired
+) -> Iterator[ScanFinding]:
     for path in paths:
+        if expired():
+            raise _LateError
         seen = _call([command, "--path", f"./{path}"], folder)
         names = sorted({name for _, name in _FOUND.findall(seen)})
         if names:

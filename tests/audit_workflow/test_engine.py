@@ -243,13 +243,14 @@ def breaks(repo: AuditRepository) -> Iterator[Hit]:
     words=("import",),
 )
 def breaks_on_one(_repo: AuditRepository, view: View) -> Iterator[Hit]:
-    if view.module.path == "b.py":
+    if view.module.path in ("b.py", "d.py"):
         raise RecursionError
     yield Hit(view.module.path, 1)
 
 
 def test_a_rule_that_breaks_takes_no_other_with_it_and_is_named() -> None:
     files = {"a.py": "import os  # defect\n", "b.py": "import re\n", "c.py": "import io\n"}
+    files["d.py"] = "import json\n"
 
     found = run(files, breaks, breaks_on_one, marked())
 

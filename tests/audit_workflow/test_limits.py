@@ -32,7 +32,7 @@ def whole() -> AuditWorkflowResult:
 def many() -> dict[str, str]:
     return {
         f"team_{n:03}/{name}": f"# team {n}\n{text}" if name != "README.md" else f"{text}\n{n}\n"
-        for n in range(60)
+        for n in range(25)
         for name, text in PROJECT.items()
     }
 
@@ -55,7 +55,7 @@ def test_long_texts_and_names_keep_the_budget() -> None:
     name = "/".join(["long_folder_name" * 6] * 9)
     files = {
         f"{name}/{n}/Dockerfile": f"FROM {'x' * 1000}{n}:latest\nRUN chmod -R 777 /{'y' * 900}\n"
-        for n in range(80)
+        for n in range(40)
     }
 
     result = ask(files, options={**FULL, "detail": "summary", "narrative": "template"})

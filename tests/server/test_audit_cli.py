@@ -94,7 +94,7 @@ def test_a_partial_audit_ends_with_3_and_says_so_in_every_format(
     clock = iter(range(1_000_000))
     monkeypatch.setattr("mlops_advisor.server.auditing.time.monotonic", lambda: next(clock))
 
-    for form in ("text", "json", "markdown", "sarif"):
+    for form in reports.FORMATS:
         code, out, _ = shell("audit", *DATE, "--timeout", "5", "--format", form)
         assert code == 3
         assert "partial" in out
@@ -290,8 +290,9 @@ def test_sarif_of_hostile_names_and_of_nothing_is_valid(
     monkeypatch.chdir(tmp_path)
     empty = valid(report(shell("audit", "--format", "sarif", *DATE)[1]), schema)
     assert empty["runs"][0]["results"] == []
-    for name in ("a:b", "ü", "a b", "%41", "a#b?c", "a\nb", "[x]", "a\\b", '"', "http:"):
-        write(tmp_path, {f"{name}/Dockerfile": f"FROM {len(name)}x:latest\n"})
+    names = ("a:b", "ü", "a b", "%41", "a#b?c", "a\nb", "[x]", "a\\b", '"', "http:")
+    for number, name in enumerate(names):
+        write(tmp_path, {f"{name}/Dockerfile": f"FROM x{number}:latest\n"})
 
     log = valid(report(shell("audit", "--format", "sarif", "--select", "DS", *DATE)[1]), schema)
 
@@ -397,12 +398,16 @@ def test_settings_of_the_project_hold_unless_an_option_says_otherwise(
         ("baseline = []", "baseline: must be the path of a file"),
         ('baseline = "none.json"', "cannot be read"),
         ('select = ["DS99"]', "no rule is called DS99"),
+        ("audit = []", "must be a table"),
     ],
 )
 def test_settings_that_do_not_validate_are_named(
     shell: Shell, here: Path, text: str, words: str
 ) -> None:
-    configure(here, text)
+    if text.startswith("audit"):
+        write(here, {"pyproject.toml": f"[tool.mlops-advisor]\n{text}\n"})
+    else:
+        configure(here, text)
 
     code, out, err = shell("audit", *DATE)
 
@@ -411,7 +416,7 @@ def test_settings_that_do_not_validate_are_named(
 
 
 @pytest.mark.parametrize(
-    "text", ["= [", "[tool]\nmlops-advisor = 3\n", "[tool.mlops-advisor]\naudit = []\n"]
+    "text", ["= [", "[tool]\nmlops-advisor = 3\n", "[tool.mlops-advisor]\n", "\x00"]
 )
 def test_a_pyproject_without_readable_settings_changes_nothing(
     shell: Shell, here: Path, text: str

@@ -46,6 +46,7 @@ class _Kept:
         self.hits: dict[tuple[str, str, int, str], tuple[Rule, Hit]] = {}
         self.omitted: set[str] = set()
         self._counts: Counter[str] = Counter()
+        self._failed: set[str] = set()
 
     def take(
         self, repo: AuditRepository, rule: Rule, where: str, check: Callable[[], Iterable[Hit]]
@@ -60,7 +61,9 @@ class _Kept:
             for hit in islice(check(), _MAX_PER_RULE + 1 - self._counts[rule.id]):
                 hits.append(hit)  # noqa: PERF402 - what came before an error is kept
         except Exception as error:  # noqa: BLE001 - said in the result, and a test forbids it
-            self.omitted.add(f"{rule.id}: failed on {where} ({type(error).__name__})")
+            if rule.id not in self._failed:  # the first place is enough to look into it
+                self.omitted.add(f"{rule.id}: failed on {where} ({type(error).__name__})")
+            self._failed.add(rule.id)
         if repo.cut:
             self.omitted.add(rule.id)
             return
@@ -150,11 +153,14 @@ def settle(
 
 
 def _finding(repo: AuditRepository, rule: Rule, hit: Hit) -> Finding:
-    place = repo.place(hit.path, hit.line, hit.text)
+    if hit.line > 0:
+        place = repo.place(hit.path, hit.line, hit.text)
+    else:
+        place = Place(hit.path, 1, excerpt(hit.text or (repo.lines(hit.path) or [""])[0]))
     return Finding(
         rule,
         place,
-        max(place.line, hit.end_line + place.line - hit.line if hit.end_line else place.line),
+        max(place.line, hit.end_line + place.line - hit.line if hit.end_line else 0),
         hit.severity or rule.severity,
         hit.confidence if hit.confidence is not None else rule.confidence,
         excerpt(hit.why, _MAX_WORDS),

@@ -32,7 +32,8 @@ CRITICAL, HIGH, MEDIUM, LOW, INFO = ORDER
 class Hit:
     """One place where a rule is broken.
 
-    `line` is 1-based, for a notebook that of the joined cells (as in a View). `why` says what is
+    `line` is 1-based, for a notebook that of the joined cells (as in a View); 0 means the file as a
+    whole, for what several lines say together. `why` says what is
     wrong here, with the names and values at hand; `fix` which change mends it. Empty: the rule's
     own. `text` replaces the source line as evidence. `also` are the other ends of a cross-file
     finding. `severity` and `confidence` override the rule's.

@@ -79,10 +79,10 @@ def run(request: AuditWorkflowInput, context: RunContext) -> AuditWorkflowResult
         if request.changed_since is not None and request.workspace is not None:
             texts = {path: file.text for path, file in repo.files.items()}
             changed = context.changed(request.workspace, request.changed_since, texts)
-        scan = ScanReport()
-        if request.workspace is not None:
-            scan = context.scan(request.workspace, repo.paths)
         audit, report = _examined(request, context, repo, rules)
+        scan = ScanReport()
+        if request.workspace is not None:  # after our own rules: it takes what time is left
+            scan = context.scan(request.workspace, repo.paths)
         audit = external.merged(repo, audit, scan, rules)
     result = _result(request, context, rules, audit, report, scan, changed)
     if request.options.narrative != "none":

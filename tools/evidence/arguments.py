@@ -244,7 +244,7 @@ def _click(view: View) -> Interface | None:
     grouped = False
     for function in view.functions:
         made = [d for d in function.decorator_list if last(view.name(d)) in ("command", "group")]
-        if not made or not view.name(made[0]).startswith("click") and not _of_group(view, made[0]):
+        if not made or (not view.name(made[0]).startswith("click") and not _of_group(view, made[0])):
             continue
         if last(view.name(made[0])) == "group":
             grouped = True
@@ -277,7 +277,7 @@ def _clicked(view: View, function: AnyFunction, made: ast.Call | None) -> Interf
     for decorator in function.decorator_list:
         name = view.name(decorator)
         if not isinstance(decorator, ast.Call) or not name.startswith("click."):
-            open_ = open_ or not name.startswith(("click.", "functools.")) and decorator is not made
+            open_ = open_ or (not name.startswith(("click.", "functools.")) and decorator is not made)
             continue
         if last(name) not in ("option", "argument"):
             continue

@@ -217,7 +217,7 @@ def _of_node(path: str, node: Node, where: str, *, loose: bool = False) -> Image
         ref = _with_tag(node, ref)
         tag = node.child("tag")
         at = tag if tag is not None and tag.line else at
-    ref = ref.removeprefix("docker:").removeprefix("//")
+    ref = ref.removeprefix("docker://")
     if not _looks_like(ref) or (loose and not (":" in ref or "/" in ref)):
         return None
     return Image(path, at.line, ref, where)

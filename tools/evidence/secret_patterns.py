@@ -45,7 +45,7 @@ _TABLE: Final[tuple[tuple[str, str, str], ...]] = (
     ("SendGrid key", "sg.", r"\bSG\.[\w-]{16,32}\.[\w-]{32,64}"),
     ("Twilio key", "sk", r"\bSK[0-9a-f]{32}\b"),
     ("npm token", "npm_", r"\bnpm_[A-Za-z0-9]{36}\b"),
-    ("PyPI token", "pypi-ageicg", r"\bpypi-AgEIcHlwaS[\w-]{40,300}"),
+    ("PyPI token", "pypi-ageich", r"\bpypi-AgEIcHlwaS[\w-]{40,300}"),
     ("Docker Hub token", "dckr_", r"\bdckr_(?:pat|oat)_[\w-]{20,60}"),
     (
         "private key",

@@ -178,9 +178,8 @@ def secrets_in(path: str, text: str) -> list[Secret]:
     bare = not path.lower().endswith(_CODE)
     sealed = "SealedSecret" in text or "ENC[AES" in text
     encoded = not sealed and "kind: Secret\n" in text.replace("\r", "")
-    wanted = sorted(_lines_with(low))
     how = _Reading(bare, encoded, sealed, _present(low))
-    return list(_first(_scan(path, lines, wanted, how)))
+    return list(_first(_scan(path, lines, sorted(_lines_with(low)), how)))
 
 
 def _first(found: Iterator[Secret]) -> Iterator[Secret]:
@@ -365,14 +364,14 @@ def _value_after(line: str, between: re.Match[str], *, bare: bool) -> tuple[str,
         # `"x" + y` and `"x" % y` are only a part of a value, `"x".join` is none.
         part = after.startswith(("+", "%", ".", "["))
         return None if end < 0 or part else (quote[-1], line[start:end])
-    separator = line[between.start() : between.end()]
-    found = _BARE.match(line, start)
+    separator, found = line[between.start() : between.end()], _BARE.match(line, start)
     if not bare or "," in separator or not separator.strip("\"'`] ") or found is None:
         return None
     tail = line[found.end() :].strip()
     # `password: some prose that goes on` is a sentence, `f(x)` a call.
     prose = separator.rstrip().endswith(":") and tail and not tail.startswith(("#", ",", "}"))
-    return None if prose or "(" in found.group(0) else ("", found.group(0).rstrip("})"))
+    value = found.group(0)
+    return None if prose or "(" in value else ("", value if "${" in value else value.rstrip("})"))
 
 
 def _decoded(value: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.secret_patterns import KEY_WORDS, MASK, PATTERNS
+from mlops_advisor.tools.evidence.secret_patterns import KEY_WORDS, MASK, VENDORS
 
 PLACE_CHARS: Final = 160
 _SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
@@ -51,8 +51,10 @@ def escape(name: str) -> str:
 
 def redact(line: str) -> str:
     """Mask what looks like a credential; rather one too many."""
-    for pattern in PATTERNS:
-        line = pattern.sub(MASK, line)
+    low = line.lower()
+    for _, words, pattern in VENDORS:
+        if any(w in low for w in words):
+            line = pattern.sub(MASK, line)
     return _ASSIGNED.sub(_mask_value, line)
 
 
@@ -74,7 +76,8 @@ def _harmless(found: re.Match[str]) -> bool:
 def holds_secret(line: str, *, bare: bool) -> bool:
     """Tell whether a line holds a credential; `bare` values, without quotes, count on request."""
     cut = line[:_SCAN_CHARS]
-    if any(p.search(cut) for p in PATTERNS):
+    low = cut.lower()
+    if any(p.search(cut) for _, words, p in VENDORS if any(w in low for w in words)):
         return True
     for found in _ASSIGNED.finditer(cut):
         before = cut[: found.start()].lower()

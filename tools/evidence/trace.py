@@ -19,10 +19,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
-from mlops_advisor.tools.evidence.code import is_test_path
+from mlops_advisor.tools.evidence.code import ML_ROOTS, is_test_path
 from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.trace_calls import library
 from mlops_advisor.tools.evidence.trace_model import (
+    Choice,
     Dated,
     Event,
     Fit,
@@ -49,18 +50,47 @@ from mlops_advisor.tools.evidence.trace_run import Machine
 from mlops_advisor.tools.evidence.view import View
 
 __all__ = (
-    "Dated", "Event", "Fit", "Load", "Predict", "Read", "Resample", "Save", "Score", "Seeded",
-    "Select", "Shuffle", "Sort", "Split", "Trace", "Transform", "Value", "Write", "ancestors",
-    "origins", "rows_of", "trace", "traces",
-)  # fmt: skip
+    "Choice",
+    "Dated",
+    "Event",
+    "Fit",
+    "Load",
+    "Predict",
+    "Read",
+    "Resample",
+    "Save",
+    "Score",
+    "Seeded",
+    "Select",
+    "Shuffle",
+    "Sort",
+    "Split",
+    "Trace",
+    "Transform",
+    "Value",
+    "Write",
+    "ancestors",
+    "origins",
+    "rows_of",
+    "trace",
+    "traces",
+)
 
+# A module is followed when it holds one of these, ...
 _WORDS: Final = (
-    ".fit", "train_test_split", "random_split", "randomSplit", ".predict", ".score(", ".split(",
-    ".backward", ".evaluate", "dump", "save_model", "log_model", ".shuffle", "read_", "to_csv",
-    "to_parquet", "load_model", "joblib", "pickle", ".train(", "cross_val", ".sample(", "random.",
-    "DataLoader", "scaler", "fillna",
+    "train_test_split", "random_split", "randomSplit", ".fit(", "fit_transform", ".predict(",
+    "fit_resample", ".backward(", "cross_val",
 )  # fmt: skip
-_MAX_STEPS_ALL: Final = 4_000_000  # of all modules together
+# ... or one of these while it, or what it imports, has to do with data.
+_MAYBE: Final = (
+    ".predict", ".fit", ".score(", ".split(", ".evaluate", "dump", "save_model", "log_model",
+    ".shuffle", "read_", "to_csv", "to_parquet", "load_model", "joblib", ".train(", ".sample(",
+    "np.random.", "DataLoader", "scaler", "fillna",
+)  # fmt: skip
+_ROOTS: Final = ML_ROOTS | frozenset(
+    "pandas numpy polars datasets joblib dask cudf pyarrow scipy ray modin vaex kedro".split()
+)
+_MAX_STEPS_ALL: Final = 1_000_000  # of all modules together
 
 
 class _Modules:
@@ -99,8 +129,19 @@ def trace(repo: Repository, view: View) -> Trace:
     return cast("Trace", repo.shared[key])
 
 
+def _concerned(repo: Repository, path: str) -> bool:
+    """Tell whether a module is worth following."""
+    text = repo.text(path)
+    if any(w in text for w in _WORDS):
+        return True
+    if not any(w in text for w in _MAYBE):
+        return False
+    near = (path, *repo.code.edges.get(path, ()))
+    return any(repo.python[p].roots & _ROOTS for p in near if p in repo.python)
+
+
 def _traced(repo: Repository, view: View) -> Trace:
-    if not any(w in repo.text(view.path) for w in _WORDS):
+    if not _concerned(repo, view.path):
         return Trace(view.path)
     spent = cast("int", repo.shared.get("trace steps", 0))
     if spent > _MAX_STEPS_ALL:
@@ -117,7 +158,7 @@ def _traced(repo: Repository, view: View) -> Trace:
 def traces(repo: Repository, *, notebooks: bool = True, tests: bool = False) -> Iterator[Trace]:
     """Traces of all modules that deal with data or models, by path; without tests unless asked."""
     for path in _paths(repo.python, notebooks=notebooks, tests=tests):
-        if any(w in repo.text(path) for w in _WORDS):
+        if _concerned(repo, path):
             view = repo.view(path)
             if view is not None:
                 yield trace(repo, view)

@@ -104,9 +104,9 @@ ROW_KEEPING: Final = _words(
     " repartition coalesce interpolate ffill bfill apply add sub mul div abs log1p pipe shift rank"
     " rolling diff pct_change long double half unsqueeze view permute detach requires_grad_"
     " batch prefetch set_format with_format remove_columns rename_column rename_columns insert"
-    " eval mask where lower strip str dt cat compute collect lazy as_matrix tolist cumsum"
-    " fill_null fill_nan na fill get_dummies T values hvplot iteritems items infer_objects"
-    " convert_dtypes to_dict array result get tag join_asof applymap limit_partitions sum_axis"
+    " groupby eval mask where lower strip str dt cat compute collect lazy as_matrix tolist cumsum"
+    " fill_null fill_nan na fill get_dummies T values iteritems items infer_objects convert_dtypes"
+    " to_dict array result get join_asof applymap pop"
 )
 ROW_TAKING: Final = _words(
     "dropna drop_duplicates query filter head tail sample limit where loc iloc take skip iter_rows"
@@ -117,13 +117,17 @@ ROW_TAKING: Final = _words(
 WRAPPERS: Final = _words(
     "DataFrame Series array asarray tensor from_numpy FloatTensor LongTensor Tensor DMatrix Pool"
     " QuantileDMatrix TensorDataset DataLoader csr_matrix csc_matrix log1p log hstack column_stack"
-    " from_pandas createDataFrame from_tensor_slices as_tensor vstack_columns concatenate_columns"
+    " from_pandas createDataFrame from_tensor_slices as_tensor"
     " get_dummies to_numeric nan_to_num sqrt exp squeeze expand_dims ravel stack to_categorical"
-    " convert_to_tensor float32 asfarray ascontiguousarray deepcopy copy NumpyDataset"
-    " DeviceQuantileDMatrix Dataset Subset list tuple iter next enumerate tqdm reshape where ColumnDataset"
-    " from_arrow from_dict get ensure_dataframe check_array to_dense PandasDataset Subset_all"
+    " convert_to_tensor float32 asfarray ascontiguousarray deepcopy copy"
+    " Dataset Subset list tuple iter next tqdm reshape where from_arrow from_dict check_array"
 )
 STATISTICS: Final = _words("mean median mode quantile std var min max percentile nanmean nanstd")
+SCALES: Final = re.compile(
+    r"^sklearn\.preprocessing\.(?:\w{1,30}\.)?(?:scale|minmax_scale|robust_scale|maxabs_scale|"
+    r"quantile_transform|power_transform)$|^scipy\.stats\.(?:zscore|boxcox)$"
+)
+CHOICES: Final = _words("max min argmax argmin idxmax idxmin nlargest nsmallest sorted")
 METRIC_MODULES: Final = (
     "sklearn.metrics.", "torchmetrics.", "evaluate.", "tensorflow.keras.metrics.",
     "keras.metrics.", "statsmodels.tools.eval_measures.", "pyspark.ml.evaluation.",
@@ -199,8 +203,8 @@ _RUN_TOGETHER: Final = re.compile(
 )
 
 
-def sort_of(name: str) -> Sort:  # noqa: C901, PLR0911 - one line a kind
-    """What kind of thing a class is, by its dotted name."""
+def sort_of(name: str) -> Sort:  # noqa: C901, PLR0911
+    """Tell what kind of thing a class is, by its dotted name."""
     last = name.rpartition(".")[2].removesuffix("()")
     if last in _STATELESS:
         return "stateless" if "keras" not in name or last != "Tokenizer" else "preprocessor"
@@ -226,7 +230,7 @@ def sort_of(name: str) -> Sort:  # noqa: C901, PLR0911 - one line a kind
 
 
 def sort_by_label(label: str) -> Sort:
-    """What kind of thing a variable is by its name: a weak hint."""
+    """Tell what kind of thing a variable is by its name: a weak hint."""
     low = snake(label)
     if _PREPARING_NAMES.search(low):
         return "preprocessor"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final, Literal, TypeAlias, TypeVar
 
 Role: TypeAlias = Literal["", "train", "test", "validation"]
@@ -145,7 +146,8 @@ class Split(Event):
     """Data are divided.
 
     `how`: call (train_test_split and the like), folds (cross-validation), slice (by hand).
-    `shares` are the sizes of the parts as far as known, in the order of `parts`.
+    `shares` are the sizes of the parts as far as known, in the order of `parts`; `splitter` is the
+    object that makes the folds, with the place where it was made.
     """
 
     sources: tuple[Value, ...]
@@ -155,6 +157,7 @@ class Split(Event):
     shuffle: Given
     stratify: Given
     shares: tuple[float, ...] = ()
+    splitter: Value | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +175,14 @@ class Score(Event):
 
     values: tuple[Value, ...]
     estimator: Value | None = None
+    result: Value | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice(Event):
+    """The best of several measures is taken: `max(scores)`, `idxmax`, `sorted`."""
+
+    values: tuple[Value, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -278,18 +289,12 @@ class Trace:
 
     def label(self, value: Value, default: str = "the data") -> str:
         """Name that a value was given in the program, or that of what it was made from."""
-        seen = 0
-        for one in ancestors((value,)):
-            if one.id in self.labels:
-                return self.labels[one.id]
-            seen += 1
-            if seen > _MAX_STEPS:
-                break
-        return default
+        near = islice(ancestors((value,)), _MAX_STEPS)
+        return next((self.labels[v.id] for v in near if v.id in self.labels), default)
 
 
 def ancestors(values: Iterable[Value]) -> Iterator[Value]:
-    """The values and all they were made from, the nearest first; each once."""
+    """Go through the values and all they were made from, the nearest first; each once."""
     queue = list(values)
     seen = {v.id for v in queue}
     at = 0
@@ -309,5 +314,5 @@ def origins(*values: Value) -> frozenset[int]:
 
 
 def rows_of(*values: Value) -> frozenset[int]:
-    """Sets of rows that the values were made from."""
+    """Give the sets of rows that the values were made from."""
     return frozenset(v.rows for v in ancestors(values))

@@ -51,6 +51,7 @@ class View:
         self._by_type: dict[type, list[Any]] = {}
         self._index()
         self._cache: dict[tuple[str, ast.AST | None], str] = {}
+        self._scopes: dict[ast.AST, ScopeNode] = {}
 
     def _index(self) -> None:
         parent, by_type, fields = self._parent, self._by_type, _FIELDS
@@ -106,7 +107,22 @@ class View:
 
     def scope(self, node: ast.AST) -> ScopeNode:
         """Nearest function, class or module around a node (a function's own scope is outside)."""
-        return next((n for n in self.above(node) if isinstance(n, SCOPES)), self.tree)
+        passed: list[ast.AST] = []
+        found: ScopeNode = self.tree
+        up = self._parent.get(node)
+        while up is not None:
+            if isinstance(up, SCOPES):
+                found = up
+                break
+            known = self._scopes.get(up)
+            if known is not None:
+                found = known
+                break
+            passed.append(up)
+            up = self._parent.get(up)
+        for one in passed:
+            self._scopes[one] = found
+        return found
 
     def function(self, node: ast.AST) -> AnyFunction | None:
         """Nearest function around a node, or None at module or class level."""
@@ -198,10 +214,12 @@ class View:
 
     def values(self, name: str, near: ast.AST) -> list[ast.expr]:
         """Every value given to a name that `near` may see: the innermost scope that has any."""
-        for scope in (*(n for n in self.above(near) if isinstance(n, SCOPES)), self.tree):
+        scope: ScopeNode | None = self.scope(near)
+        while scope is not None:
             values = self.assigned.get(scope, {}).get(name)
             if values:
                 return values
+            scope = None if scope is self.tree else self.scope(scope)
         return []
 
     def name(self, node: ast.AST | None) -> str:

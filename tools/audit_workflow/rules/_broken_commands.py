@@ -41,7 +41,9 @@ _FILE_AFTER: Final = {
     "conda": ("-f", "--file"),
     "mamba": ("-f", "--file"),
 }
-_BROUGHT: Final = re.compile(r"\bgit\s+(?:clone|submodule)|\bwget\s|\bcurl\s|\bunzip\s|\btar\s|aws s3|gsutil")
+_BROUGHT: Final = re.compile(
+    r"\bgit\s+(?:clone|submodule)|\bwget\s|\bcurl\s|\bunzip\s|\btar\s|aws s3|gsutil"
+)
 _WRITES: Final = re.compile(r"(?:>|-o|-O|--output)\s{0,3}([\w./-]{1,200})")
 _TARGET: Final = re.compile(r"^[A-Za-z][\w.-]{0,80}$")
 _NOT_TARGETS: Final = ("install", "all", "clean")
@@ -127,7 +129,11 @@ def _no_flag(repo: AuditRepository, command: Command, flag: str, interface: Inte
         fix = f"Read `{flag}` in `{command.script}`, or leave it out."
         return Hit(command.path, line, why, fix, also=also, severity=MEDIUM, confidence=0.8)
     near = closest(flag, interface.flags)
-    hint = f" It has `{near}`." if near else f" It takes {', '.join(interface.flags[:8]) or 'no flags'}."
+    hint = (
+        f" It has `{near}`."
+        if near
+        else f" It takes {', '.join(interface.flags[:8]) or 'no flags'}."
+    )
     why = f"`{command.script}` takes no `{flag}`, so the command ends with an error.{hint}"
     return Hit(command.path, line, why, also=also, severity=HIGH, confidence=0.9)
 
@@ -199,7 +205,9 @@ def _files(repo: AuditRepository, run: Run, brought: frozenset[str]) -> Iterator
         if name:
             line = repo.line_of(run.path, name, run.line - 1)
             line = line if 0 < line <= run.line + 40 else run.line
-            near = closest(name, [p for p in repo.paths if p.endswith(name.rpartition(".")[2])][:500])
+            near = closest(
+                name, [p for p in repo.paths if p.endswith(name.rpartition(".")[2])][:500]
+            )
             hint = f" There is `{near}`." if near else ""
             why = f"The command names `{name}`, which the repository does not hold.{hint}"
             yield Hit(run.path, line, why, severity=HIGH, confidence=0.85)
@@ -210,10 +218,14 @@ def _missing_file(repo: AuditRepository, words: list[str], run: Run) -> str:
     for i, word in enumerate(words[:60]):
         before = words[i - 1] if i else ""
         script = word.endswith((".py", ".sh")) and (
-            _PYTHON.match(before) or before in ("bash", "sh", "source", "-u") or (i == 0 and "/" in word)
+            _PYTHON.match(before)
+            or before in ("bash", "sh", "source", "-u")
+            or (i == 0 and "/" in word)
         )
         tool = next((w for w in words[:4] if w in _FILE_AFTER), "")
-        named = bool(tool) and before in _FILE_AFTER[tool] and word.lower().endswith((*WRITTEN, ".txt"))
+        named = (
+            bool(tool) and before in _FILE_AFTER[tool] and word.lower().endswith((*WRITTEN, ".txt"))
+        )
         if tool == "docker" and named and not {"compose", "build"} & set(words[:4]):
             named = False
         if (script or named) and _absent(repo, word, run):
@@ -223,7 +235,12 @@ def _missing_file(repo: AuditRepository, words: list[str], run: Run) -> str:
 
 def _absent(repo: AuditRepository, word: str, run: Run) -> bool:
     """Tell whether no file of the repository can be meant by a word."""
-    if not plain(word) or "://" in word or word.startswith("/") and run.source not in ("docker", "compose"):
+    if (
+        not plain(word)
+        or "://" in word
+        or (word.startswith("/")
+        and run.source not in ("docker", "compose"))
+    ):
         return False
     name = word.rpartition("/")[2]
     if repo.runs.file_named(name) or any(p.endswith("/" + name) or p == name for p in repo.paths):
@@ -235,7 +252,11 @@ def _absent(repo: AuditRepository, word: str, run: Run) -> bool:
 def _made(repo: AuditRepository, name: str, run: Run) -> bool:
     """Tell whether some command of the same file writes a file of that name."""
     text = repo.text(run.path)
-    return any(m.endswith(name) for m in _WRITES.findall(text)) or text.count(name) > 1 and "COPY --from" in text
+    return (
+        any(m.endswith(name) for m in _WRITES.findall(text))
+        or (text.count(name) > 1
+        and "COPY --from" in text)
+    )
 
 
 # --- make ---------------------------------------------------------------------------------------
@@ -264,11 +285,13 @@ def _targets(repo: AuditRepository) -> Iterator[Hit]:
 
 def _opaque(text: str) -> bool:
     """Tell whether a Makefile has targets that a reader does not see."""
-    return bool(re.search(r"^\s{0,4}-?include\b|^[^\t#\n]{0,80}%[^\n]{0,80}:|^\$[({]", text, re.M))
+    return bool(re.search(r"^\s{0,4}-?include\b|^[^\t#\n]{0,80}%[^\n]{0,80}:|^\$[({]", text, re.MULTILINE))
 
 
 def _phony(text: str) -> list[str]:
-    return [w for m in re.findall(r"^\.PHONY\s{0,4}:([^\n]{0,2000})", text, re.M) for w in m.split()]
+    return [
+        w for m in re.findall(r"^\.PHONY\s{0,4}:([^\n]{0,2000})", text, re.MULTILINE) for w in m.split()
+    ]
 
 
 def _prerequisites(repo: AuditRepository) -> Iterator[Hit]:
@@ -284,7 +307,7 @@ def _prerequisites(repo: AuditRepository) -> Iterator[Hit]:
                     and need not in targets
                     and not exists(repo, need)
                     and name != ".PHONY"
-                    and not re.search(rf"^{re.escape(need)}\s*[:?+]?=", text, re.M)
+                    and not re.search(rf"^{re.escape(need)}\s*[:?+]?=", text, re.MULTILINE)
                 ):
                     why = f"`{name}` needs `{need}`, which is neither a target nor a file."
                     yield Hit(path, line, why, severity=HIGH, confidence=0.85)

@@ -23,7 +23,9 @@ from mlops_advisor.tools.evidence.parse.shell import Instruction
 from mlops_advisor.tools.evidence.view import last
 
 _ARG: Final = re.compile(r"([A-Za-z_]\w{0,100})(?:\s{0,2}=|\s|$)")
-_USED: Final = re.compile(r"(?<![\\$])\$(?:\{([A-Za-z_]\w{0,80})(?::?[-+][^}]{0,80})?\}|([A-Za-z_]\w{0,80}))")
+_USED: Final = re.compile(
+    r"(?<![\\$])\$(?:\{([A-Za-z_]\w{0,80})(?::?[-+][^}]{0,80})?\}|([A-Za-z_]\w{0,80}))"
+)
 _PREDEFINED: Final = frozenset(
     "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY"
     " all_proxy BUILDKIT_INLINE_CACHE BUILDKIT_CONTEXT_KEEP_GIT_DIR SOURCE_DATE_EPOCH DOCKER_BUILDKIT"
@@ -75,16 +77,14 @@ def _scoped(path: str, instructions: list[Instruction]) -> Iterator[Hit]:
             if line is None or name in here or f"{name}=" in item.text:
                 continue
             here.add(name)
-            why = (
-                f"`${name}` is empty here: `ARG {name}` of line {line} does not reach this stage."
-            )
+            why = f"`${name}` is empty here: `ARG {name}` of line {line} does not reach this stage."
             fix = f"Repeat `ARG {name}` after the `FROM` of this stage."
             yield Hit(path, item.line, why, fix, also=((path, line),), confidence=0.9)
 
 
 def _environment(text: str) -> list[str]:
     if "=" not in text.partition(" ")[0]:
-        return [text.split()[0]] if text.split() else []
+        return [text.split(maxsplit=1)[0]] if text.split() else []
     return re.findall(r"(?:^|\s)([A-Za-z_]\w{0,80})=", text)
 
 
@@ -115,7 +115,7 @@ def _unknown_args(
 
 def _commands(repo: AuditRepository) -> Iterator[Hit]:
     for run in (*repo.runs.ci, *repo.runs.make, *repo.runs.shell, *repo.runs.pipeline):
-        if "docker" not in run.text and "podman" not in run.text or not run.live:
+        if ("docker" not in run.text and "podman" not in run.text) or not run.live:
             continue
         for words in words_of(run.text):
             at = _build_at(words)
@@ -186,7 +186,9 @@ def _actions(repo: AuditRepository) -> Iterator[Hit]:
                 if not may_appear(repo, file.removeprefix("./")):
                     yield Hit(job.path, line, f"There is no `{file}` to build.", severity=HIGH)
             if node is not None:
-                names = [line.strip().partition("=")[0] for line in node.text.split("\n") if "=" in line]
+                names = [
+                    line.strip().partition("=")[0] for line in node.text.split("\n") if "=" in line
+                ]
                 dockerfile = _dockerfile(repo, "", context, file)
                 if dockerfile:
                     yield from _unknown_args(repo, (job.path, node.line), names, dockerfile)
@@ -198,7 +200,11 @@ def _sdk(repo: AuditRepository) -> Iterator[Hit]:
             continue
         view = repo.view(hit.module.path)
         for call in view.calls if view is not None else ():
-            if view is None or call.lineno != hit.call.line or last(view.name(call)) != hit.call.last:
+            if (
+                view is None
+                or call.lineno != hit.call.line
+                or last(view.name(call)) != hit.call.last
+            ):
                 continue
             node = view.settled(view.arg(call, "buildargs"))
             if isinstance(node, ast.Dict):
@@ -277,9 +283,11 @@ def _compose(repo: AuditRepository) -> Iterator[Hit]:
                     continue
                 args = build.child("args")
                 if args is not None:
-                    names = list(args.map) if args.map is not None else [
-                        n.text.partition("=")[0] for n in args.items or []
-                    ]
+                    names = (
+                        list(args.map)
+                        if args.map is not None
+                        else [n.text.partition("=")[0] for n in args.items or []]
+                    )
                     yield from _unknown_args(repo, (file.path, args.line), names, path)
             yield from _mounted(repo, file.path, base, doc.pairs("services"))
 

@@ -8,7 +8,7 @@ from typing import Final, cast
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
-from mlops_advisor.tools.audit_workflow.rules._pipeline import Definition, definition
+from mlops_advisor.tools.audit_workflow.rules._pipeline import Definition, definition, importable
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import closest
 from mlops_advisor.tools.evidence.undefined import Undefined, undefined
 from mlops_advisor.tools.evidence.view import View, dotted, last, names_read
@@ -17,6 +17,7 @@ _SAME_SIGNATURE: Final = frozenset(
     "prefect.task prefect.flow functools.lru_cache functools.cache staticmethod timer torch.no_grad"
     " zenml.step flytekit.task tensorflow.function torch.inference_mode functools.wraps".split()
 )
+_PREFECT: Final = frozenset(("wait_for", "return_state"))
 _SOFT: Final = ("softmax", "sigmoid", "predict_proba", "softmax()", "sigmoid()")
 _DEEP_LOADS: Final = (
     "bentoml.pytorch.",
@@ -71,7 +72,9 @@ def _no_name(view: View, use: Undefined, *, notebook: bool) -> Hit:
         why = f"`{use.name}` is used before it has a value; it gets one only {where}."
         fix = f"Move the assignment of `{use.name}` above its first use."
         return Hit(view.path, use.line, why, fix, also=also, severity=MEDIUM, confidence=0.9)
-    why = f"`{use.name}` has no value when the `try` above fails: the error is replaced by NameError."
+    why = (
+        f"`{use.name}` has no value when the `try` above fails: the error is replaced by NameError."
+    )
     fix = "Raise the error again in the `except`, or give the name a value there."
     return Hit(view.path, use.line, why, fix, also=also, severity=MEDIUM, confidence=0.8)
 
@@ -101,7 +104,8 @@ def _bound(view: View) -> frozenset[str] | None:
         if view.function(node) is None:
             found.add(node.name)
     if "__getattr__" in found or any(
-        isinstance(c.func, ast.Name) and c.func.id in ("globals", "setattr", "exec") for c in view.calls
+        isinstance(c.func, ast.Name) and c.func.id in ("globals", "setattr", "exec")
+        for c in view.calls
     ):
         return None
     return frozenset(found)
@@ -117,7 +121,9 @@ def _imports(repo: AuditRepository, view: View) -> Iterator[Hit]:
         if not path or path == view.path or not _certain(repo, view, node, path):
             continue
         other = repo.view(path)
-        known = bound_at_top(repo, other) if other is not None and not other.module.problem else None
+        known = (
+            bound_at_top(repo, other) if other is not None and not other.module.problem else None
+        )
         if known is None:
             continue
         for alias in node.names:
@@ -142,12 +148,13 @@ def _certain(repo: AuditRepository, view: View, node: ast.ImportFrom, path: str)
     """Tell whether an import can only mean that module of the workspace."""
     if node.level:
         return True
-    name = (node.module or "").replace(".", "/")
-    ends = (f"{name}.py", f"{name}/__init__.py")
-    same = [p for p in repo.python if p in ends or p.endswith(tuple("/" + e for e in ends))]
-    root = (node.module or "").partition(".")[0]
-    packaged = any(root == n.name for r in repo.requirements for n in getattr(r, "items", ()))
-    return len(same) == 1 and not packaged and not view.module.notebook and path in same
+    module = node.module or ""
+    installed = {n.replace("-", "_") for r in repo.requirements for n in r.names}
+    return (
+        not view.module.notebook
+        and module.partition(".")[0].lower() not in installed
+        and importable(repo, module, view.path) == path
+    )
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -155,21 +162,30 @@ def _certain(repo: AuditRepository, view: View, node: ast.ImportFrom, path: str)
 
 def _arguments(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
     function = target.function
-    if view.spreads(call) or not _plain(target) or view.inside(call, ast.Try) and _type_error(view, call):
+    if (
+        view.spreads(call)
+        or not _plain(target)
+        or (view.inside(call, ast.Try)
+        and _type_error(view, call))
+    ):
         return
     args = function.args
     names = [a.arg for a in (*args.posonlyargs, *args.args)]
     method = isinstance(target.view.parent(function), ast.ClassDef)
     if method:
         static = any(dotted(d) == "staticmethod" for d in function.decorator_list)
-        if not isinstance(call.func, ast.Attribute) or dotted(call.func).partition(".")[0] != "self":
+        if (
+            not isinstance(call.func, ast.Attribute)
+            or dotted(call.func).partition(".")[0] != "self"
+        ):
             return
         names = names if static else names[1:]
     only = [a.arg for a in args.kwonlyargs]
     given = [k.arg for k in call.keywords if k.arg]
     also = ((target.view.path, function.lineno),)
     where = "" if target.view is view else f" of `{target.view.path}`"
-    unknown = [g for g in given if g not in names and g not in only]
+    special = _PREFECT if "prefect" in target.view.module.roots and function.decorator_list else ()
+    unknown = [g for g in given if g not in names and g not in only and g not in special]
     if unknown and args.kwarg is None:
         near = closest(unknown[0], [*names, *only])
         hint = f" Perhaps `{near}` is meant." if near else ""
@@ -202,10 +218,16 @@ def _plain(target: Definition) -> bool:
         if f.name == function.name and view.parent(f) is view.parent(function)
     ]
     stored = view.assigned.get(view.tree, {}).get(function.name)
-    if len(same) != 1 or stored or not isinstance(view.parent(function), (ast.Module, ast.ClassDef)):
+    if (
+        len(same) != 1
+        or stored
+        or not isinstance(view.parent(function), (ast.Module, ast.ClassDef))
+    ):
         return False
     parent = view.parent(function)
-    if isinstance(parent, ast.ClassDef) and (parent.bases or parent.decorator_list or parent.keywords):
+    if isinstance(parent, ast.ClassDef) and (
+        parent.bases or parent.decorator_list or parent.keywords
+    ):
         return False
     return all(view.name(d) in _SAME_SIGNATURE for d in function.decorator_list)
 
@@ -228,7 +250,9 @@ def _unpacked(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
     if not isinstance(parent, ast.Assign) or len(parent.targets) != 1 or not _plain(target):
         return
     names = parent.targets[0]
-    if not isinstance(names, (ast.Tuple, ast.List)) or any(isinstance(e, ast.Starred) for e in names.elts):
+    if not isinstance(names, (ast.Tuple, ast.List)) or any(
+        isinstance(e, ast.Starred) for e in names.elts
+    ):
         return
     returned = _returned(target)
     if returned is None:
@@ -246,7 +270,9 @@ def _unpacked(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
         swapped = _swapped(names, returned[0])
         if swapped:
             why = f"`{function}` returns {swapped[0]}, here they are taken as {swapped[1]}."
-            yield Hit(view.path, call.lineno, why, "Use the same order.", also=also, confidence=0.85)
+            yield Hit(
+                view.path, call.lineno, why, "Use the same order.", also=also, confidence=0.85
+            )
 
 
 def _returned(target: Definition) -> list[ast.Tuple] | None:
@@ -279,6 +305,7 @@ def _swapped(names: ast.Tuple | ast.List, returned: ast.Tuple) -> tuple[str, str
 
 
 def _inference(view: View) -> Iterator[Hit]:
+    done: set[ast.AST | None] = set()
     for node in view.of(ast.Compare):
         if len(node.ops) != 1 or not isinstance(node.ops[0], (ast.Eq, ast.NotEq)):
             continue
@@ -288,7 +315,8 @@ def _inference(view: View) -> Iterator[Hit]:
         if not (isinstance(number, float) or text) or isinstance(number, bool):
             continue
         source = _scores(view, node.left)
-        if source:
+        if source and view.function(node) not in done:
+            done.add(view.function(node))
             what = "a text" if text else f"{number}"
             why = (
                 f"`{ast.unparse(node.left)[:60]}` holds scores of `{source}`: one is never equal "
@@ -319,5 +347,3 @@ def _scores(view: View, node: ast.expr) -> str:
         if name.startswith(_DEEP_LOADS) and last(name) in ("run", "predict", "__call__"):
             return name.replace("()", "")[:60]
     return ""
-
-

@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._data_frames import views_with, written
 from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 _CHECKS_NAME: Final = re.compile(
@@ -29,16 +30,21 @@ _LOOKS: Final = frozenset(
     " head".split()
 )
 _TRUE: Final = re.compile(r"(?i)^(?:true|1|yes)$")
+_WORDS: Final = ("valid", "check", "quality", "verify", "expect", "SchemaError")
+_ROOTS: Final = frozenset(
+    "pandas polars pyspark numpy dask pyarrow great_expectations pandera sklearn"
+    " tensorflow_data_validation duckdb".split()
+)
 _GE_RUNS: Final = ("run_checkpoint", "run_validation_operator")
 
 
 def inferred(repo: AuditRepository) -> Iterator[Hit]:
     """Report schemas that are inferred from the data that they should check."""
-    for view in repo.views():
+    for view in views_with(repo, "nferSchema", "autodetect", "low_memory"):
         text = repo.text(view.path)
         if view.module.notebook and view.path not in repo.code.training:
             continue
-        if "nferSchema" in text or "autodetect" in text or "infer_schema" in text:
+        if "nferSchema" in text or "autodetect" in text:
             yield from _inferred(repo, view)
         if "low_memory" in text and not view.module.notebook:
             yield from _mixed(view)
@@ -113,9 +119,8 @@ def _mixed(view: View) -> Iterator[Hit]:
 
 def shallow(repo: AuditRepository) -> Iterator[Hit]:
     """Report checks of data that never stop anything."""
-    for view in repo.views():
-        path = view.path
-        text = repo.text(path)
+    for view in views_with(repo, *_WORDS, roots=_ROOTS):
+        text = repo.text(view.path)
         if view.module.notebook:
             continue
         if "valid" in text or "check" in text or "quality" in text or "verify" in text:
@@ -249,7 +254,7 @@ def _unread(view: View) -> Iterator[Hit]:
 def _caught(view: View) -> Iterator[Hit]:
     """Report failures of a schema that are printed and forgotten."""
     for handler in view.of(ast.ExceptHandler):
-        if handler.type is None or "SchemaError" not in ast.unparse(handler.type)[:200]:
+        if handler.type is None or "SchemaError" not in written(handler.type):
             continue
         for node in ast.walk(handler):
             if isinstance(node, (ast.Raise, ast.Return)):

@@ -12,7 +12,7 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.view import View, dotted, last
 
 READERS: Final = frozenset(
     "read_csv read_parquet read_excel read_json read_feather read_pickle read_table read_sql"
@@ -49,9 +49,35 @@ class Named:
     key: str = ""
 
 
+def views_with(
+    repo: AuditRepository, *words: str, roots: frozenset[str] = frozenset()
+) -> Iterator[View]:
+    """Trees of modules outside tests whose text holds a word and that import one of `roots`."""
+    for path, module in repo.code.product.items():
+        if roots and not module.roots & roots:
+            continue
+        text = repo.text(path)
+        view = repo.view(path) if any(w in text for w in words) else None
+        if view is not None:
+            yield view
+
+
 def shown_line(repo: AuditRepository, path: str, line: int) -> int:
     """Line to name in a sentence: in a notebook that of the file, not of the joined cells."""
     return repo.place(path, line).line if path.endswith(".ipynb") else line
+
+
+def at(repo: AuditRepository, path: str, line: int) -> str:
+    """Name a place in a sentence, `path:line`."""
+    return f"{path}:{shown_line(repo, path, line)}"
+
+
+def written(node: ast.AST | None, limit: int = 200) -> str:
+    """Source of an expression, shortened; empty for one nested too deeply."""
+    try:
+        return ast.unparse(node)[:limit] if node is not None else ""
+    except RecursionError:
+        return ""
 
 
 def is_read(view: View, call: ast.Call) -> bool:
@@ -71,7 +97,7 @@ def is_read(view: View, call: ast.Call) -> bool:
 
 
 def reads_of(view: View) -> Iterator[ast.Call]:
-    """Calls that read tables, in order; a chain of `spark.read` counts once."""
+    """Find calls that read tables, in order."""
     for call in view.calls:
         if is_read(view, call):
             yield call
@@ -102,7 +128,7 @@ def targets(repo: AuditRepository) -> dict[str, tuple[Named, ...]]:
 
 def targets_near(repo: AuditRepository, path: str) -> frozenset[str]:
     """Names of target columns of the project that a module belongs to."""
-    folder = path.split("/")[0] if "/" in path else ""
+    folder = path.partition("/")[0] if "/" in path else ""
     return frozenset(
         name
         for name, places in _targets(repo).items()
@@ -120,59 +146,46 @@ def _split(repo: Repository) -> bool:
 def _targets_in(view: View) -> Iterator[tuple[str, int]]:
     for node in view.of(ast.Assign):
         target = node.targets[0]
-        name = target.id if isinstance(target, ast.Name) else dotted(target).rpartition(".")[2]
+        pairs = [(target, node.value)]
         if isinstance(target, ast.Tuple) and isinstance(node.value, ast.Tuple):
-            for one, value in zip(target.elts, node.value.elts, strict=False):
-                if isinstance(one, ast.Name) and _TARGET_NAME.match(one.id):
-                    yield from _column_of(view, value)
-            continue
-        if not name:
-            continue
-        if _TARGET_NAME.match(name):
-            yield from _column_of(view, node.value)
-        if _TARGET_KEY.match(name) and isinstance(node.value, ast.Constant):
-            value = node.value.value
-            if isinstance(value, str) and value and len(value) < _MAX_NAME:
-                yield value, node.lineno
+            pairs = list(zip(target.elts, node.value.elts, strict=False))
+        for one, value in pairs:
+            name = one.id if isinstance(one, ast.Name) else last(dotted(one))
+            if name and _TARGET_NAME.match(name):
+                yield from _column_of(view, value)
+            if name and _TARGET_KEY.match(name):
+                yield from _named_by(value)
     for keyword in view.of(ast.keyword):
-        if (
-            keyword.arg
-            and _TARGET_KEY.match(keyword.arg)
-            and isinstance(keyword.value, ast.Constant)
-        ):
-            value = keyword.value.value
-            if isinstance(value, str) and value.isidentifier():
-                yield value, keyword.value.lineno
+        if keyword.arg and _TARGET_KEY.match(keyword.arg):
+            yield from ((n, line) for n, line in _named_by(keyword.value) if n.isidentifier())
+
+
+def _named_by(value: ast.expr) -> Iterator[tuple[str, int]]:
+    name = value.value if isinstance(value, ast.Constant) else None
+    if isinstance(name, str) and name and len(name) < _MAX_NAME:
+        yield name, value.lineno
 
 
 def _column_of(view: View, node: ast.expr) -> Iterator[tuple[str, int]]:
     """Name of the one column that an expression takes: `df["y"]`, `df.pop("y")`, `df[["y"]]`."""
     for _ in range(4):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "pop" and node.args:
-                name = view.string(node.args[0])
-                if name and "{" not in name:
-                    yield name, node.lineno
-                return
-            node = (
-                node.func.value
-                if node.func.attr not in ("ravel",) or not node.args
-                else node.args[0]
-            )
+        key: ast.expr | None = node.slice if isinstance(node, ast.Subscript) else None
+        if isinstance(key, ast.List) and len(key.elts) == 1:
+            key = key.elts[0]
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and key is None:
+            short = node.func.attr
+            if short == "pop" and node.args:
+                key = node.args[0]
+            else:
+                node = node.args[0] if short == "ravel" and node.args else node.func.value
+                continue
         elif isinstance(node, ast.Attribute) and node.attr in ("values", "array"):
             node = node.value
-        elif isinstance(node, ast.Subscript):
-            key: ast.expr | None = node.slice
-            if isinstance(key, ast.List) and len(key.elts) == 1:
-                key = key.elts[0]
-            name = (
-                view.string(key) if isinstance(key, (ast.Constant, ast.Name, ast.Attribute)) else ""
-            )
-            if name and "{" not in name:
-                yield name, node.lineno
-            return
-        else:
-            return
+            continue
+        name = view.string(key) if isinstance(key, (ast.Constant, ast.Name, ast.Attribute)) else ""
+        if name and "{" not in name:
+            yield name, node.lineno
+        return
 
 
 @shared

@@ -9,29 +9,32 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
-from mlops_advisor.tools.audit_workflow.rules._data_frames import is_features_name, targets
+from mlops_advisor.tools.audit_workflow.rules._data_frames import is_features_name, targets, written
+from mlops_advisor.tools.audit_workflow.rules._data_scope import is_frame, scope_of
 from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
 
 _HARMLESS: Final = re.compile(
     r"(?i)^(?:unnamed|index|level_|_?id$|\w{0,30}_id$|date|time|timestamp|\w{0,30}_at$|name$|target|label"
     r"|event_timestamp|created|split|fold|__)"
 )
-_FRAME: Final = re.compile(
-    r"(?i)^(?:self\.)?(?:\w{0,30}_)?(?:df|data|frame|dataframe|features|x|train|test|dataset)(?:_\w{0,30})?$"
-)
 _PAYLOAD: Final = re.compile(
     r"(?i)^(?:\w{0,20}_)?(?:payload|data|request|record|row|features|input|inputs|body|event|item|params|json)(?:_\w{0,20})?$"
 )
-_SAYS: Final = ("warning", "warn", "error", "exception", "critical", "append", "raise_for", "exit")
 _LEAST_GETS: Final = 2
+_LOOPS: Final = (ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.For)
+_SETTINGS: Final = ("port", "timeout", "limit", "page", "top_k", "temperature", "max_", "n_")
+_ALIGNED: Final = frozenset(
+    "get_dummies to_dummies pivot pivot_table resample crosstab unstack".split()
+)
 
 
-def concerns(repo: AuditRepository, view: View) -> bool:
+def concerns(repo: AuditRepository, path: str) -> bool:
     """Tell whether a module takes part in training, serving or the preparation of features."""
-    code, path = repo.code, view.path
-    if view.module.notebook or repo.is_aside(path):
+    code = repo.code
+    module = code.modules[path]
+    if module.notebook or repo.is_aside(path):
         return False
-    if not view.module.roots & {"pandas", "polars", "pyspark", "numpy", "dask", "flask", "fastapi"}:
+    if not module.roots & {"pandas", "polars", "pyspark", "numpy", "dask", "flask", "fastapi"}:
         return False
     return (
         path in code.training_code
@@ -58,7 +61,7 @@ def drops(repo: AuditRepository, view: View) -> Iterator[Hit]:
             fill = view.arg(call, "fill_value")
             columns = view.arg(call, "columns")
             if columns is not None and fill is not None and not _dummies(view, call):
-                yield _made_up(view, call.lineno, f"`fill_value={ast.unparse(fill)[:20]}`")
+                yield _made_up(view, call.lineno, f"`fill_value={written(fill, 20)}`")
     for node in view.of(ast.ListComp):
         yield from _comprehension(view, node)
     for test in view.of(ast.If):
@@ -95,12 +98,9 @@ def _drop(view: View, call: ast.Call, known: object) -> Iterator[Hit]:
 
 def _used_before(view: View, call: ast.Call) -> frozenset[str]:
     """Columns that the function reads before: they are there, or it has failed by now."""
-    function = view.function(call)
-    found: set[str] = set()
-    for node in ast.walk(function) if function is not None else ():
-        if isinstance(node, (ast.Attribute, ast.Subscript)) and node.lineno < call.lineno:
-            found.add(node.attr if isinstance(node, ast.Attribute) else view.column(node))
-    return frozenset(found)
+    if view.function(call) is None:
+        return frozenset()
+    return frozenset(n for n, line in scope_of(view, call).columns.items() if line < call.lineno)
 
 
 def _shown(names: list[str]) -> str:
@@ -142,9 +142,9 @@ def _comprehension(view: View, node: ast.ListComp) -> Iterator[Hit]:
             continue
         where = test.comparators[0]
         whole = dotted(where)
-        is_frame = whole.endswith(".columns") or bool(_FRAME.match(whole))
+        columns = whole.endswith(".columns") or is_frame(whole)
         mine = isinstance(test.left, ast.Name) and test.left.id == node.elt.id
-        if not mine or not is_frame or ".columns" in dotted(loop.iter):
+        if not mine or not columns or ".columns" in dotted(loop.iter):
             continue
         if isinstance(test.ops[0], ast.In) and _selects(view, node) and not _speaks(view, node):
             yield _gone(
@@ -178,41 +178,20 @@ def _selects(view: View, node: ast.AST) -> bool:
 
 def _indexes(view: View, node: ast.AST, name: str) -> bool:
     """Tell whether a name selects columns of a frame in the same function."""
-    scope = view.scope(node)
-    return bool(name) and any(
-        isinstance(s.slice, ast.Name)
-        and s.slice.id == name
-        and isinstance(s.ctx, ast.Load)
-        and view.scope(s) is scope
-        and _FRAME.match(dotted(s.value))
-        for s in view.of(ast.Subscript)
-    )
+    return bool(name) and name in scope_of(view, node).slices
 
 
 def _speaks(view: View, node: ast.AST) -> bool:
     """Tell whether the function around warns or stops when columns are missing."""
-    function = view.function(node)
-    scope: ast.AST = function if function is not None else view.tree
-    if function is None:
+    if view.function(node) is None:
         return False
-    for below in ast.walk(scope):
-        if isinstance(below, (ast.Raise, ast.Assert)):
-            return True
-        if isinstance(below, ast.Call) and last(dotted(below.func)) in ("warning", "warn", "error"):
-            return "miss" in ast.unparse(below)[:300].lower()
-    return False
+    scope = scope_of(view, node)
+    return scope.stops or scope.warns
 
 
 def _dummies(view: View, node: ast.AST) -> bool:
     """Tell whether one-hot columns are aligned here, which is what reindex is for."""
-    function = view.function(node)
-    scope: ast.AST = function if function is not None else view.tree
-    return any(
-        isinstance(n, ast.Call)
-        and last(dotted(n.func))
-        in ("get_dummies", "to_dummies", "pivot", "pivot_table", "resample", "crosstab", "unstack")
-        for n in ast.walk(scope)
-    )
+    return not _ALIGNED.isdisjoint(scope_of(view, node).calls)
 
 
 def _filled(view: View, node: ast.AST) -> int:
@@ -244,7 +223,7 @@ def _added(view: View, test: ast.If) -> Iterator[Hit]:
         return
     where = dotted(compare.comparators[0])
     if not isinstance(compare.ops[0], ast.NotIn) or not (
-        where.endswith(".columns") or _FRAME.match(where)
+        where.endswith(".columns") or is_frame(where)
     ):
         return
     frame = where.removesuffix(".columns")
@@ -252,13 +231,11 @@ def _added(view: View, test: ast.If) -> Iterator[Hit]:
         if not isinstance(statement, ast.Assign) or len(test.body) > 2:  # noqa: PLR2004
             continue
         target = statement.targets[0]
-        fixed = isinstance(statement.value, ast.Constant) or ast.unparse(statement.value) in (
-            "np.nan",
-            "float('nan')",
-        )
-        if isinstance(target, ast.Subscript) and dotted(target.value) == frame and fixed:
-            if not _dummies(view, test) and not view.column(target):
-                yield _made_up(view, statement.lineno, f"`{ast.unparse(statement)[:60]}`")
+        fixed = isinstance(statement.value, ast.Constant) or dotted(statement.value) == "np.nan"
+        if not isinstance(target, ast.Subscript) or dotted(target.value) != frame or not fixed:
+            continue
+        if not _dummies(view, test) and not view.column(target):
+            yield _made_up(view, statement.lineno, f"`{written(statement, 60)}`")
 
 
 def fills(repo: AuditRepository, view: View) -> Iterator[Hit]:
@@ -283,9 +260,9 @@ def _fillna(view: View, call: ast.Call, func: ast.Attribute) -> Iterator[Hit]:
     chained = isinstance(base, ast.Call) and isinstance(base.func, ast.Attribute)
     if not frame and not chained:
         return
-    if frame and (not _FRAME.match(frame) or _one_column(view, base)):
+    if frame and (not is_frame(frame) or _one_column(view, base)):
         return
-    if chained and not _FRAME.match(dotted(base).split(".")[0].removesuffix("()")):
+    if chained and not is_frame(dotted(base).split(".")[0].removesuffix("()")):
         return
     value = view.arg(call, "value", 0)
     number = view.literal(value) if value is not None else None
@@ -324,36 +301,30 @@ def _one_column(view: View, base: ast.expr) -> bool:
 
 def _counted(view: View, node: ast.AST) -> bool:
     """Tell whether the function counts missing values and says or checks something."""
-    function = view.function(node)
-    scope: ast.AST = function if function is not None else view.tree
-    return any(
-        isinstance(n, ast.Attribute) and n.attr in ("isnull", "isna") for n in ast.walk(scope)
-    ) or any(isinstance(n, (ast.Raise, ast.Assert)) for n in ast.walk(scope))
+    scope = scope_of(view, node)
+    return scope.stops or not scope.attributes.isdisjoint(("isnull", "isna"))
 
 
 def _coerced(view: View, call: ast.Call) -> Iterator[Hit]:
     """Report `errors="coerce"` when what was lost is then dropped or filled without a count."""
     if view.literal(view.arg(call, "errors")) != "coerce" or _counted(view, call):
         return
-    function = view.function(call)
-    scope: ast.AST = function if function is not None else view.tree
+    calls = scope_of(view, call).calls
     mended = [
-        n
-        for n in ast.walk(scope)
-        if isinstance(n, ast.Call)
-        and isinstance(n.func, ast.Attribute)
-        and n.func.attr in ("dropna", "fillna")
-        and n.lineno >= call.lineno
+        (line, how)
+        for name, how in (("dropna", "dropped"), ("fillna", "filled"))
+        for line in calls.get(name, ())
+        if line >= call.lineno
     ]
     if mended:
-        how = "dropped" if last(dotted(mended[0].func)) == "dropna" else "filled"
+        line, how = min(mended)
         yield Hit(
             view.path,
             call.lineno,
-            f"Values that do not parse become missing here and are {how} in line"
-            f" {mended[0].lineno}, uncounted: a change of format empties the column in silence.",
+            f"Values that do not parse become missing here and are {how} in line {line},"
+            " uncounted: a change of format empties the column in silence.",
             "Count them and stop above a limit: `share = parsed.isna().mean()`.",
-            also=((view.path, mended[0].lineno),),
+            also=((view.path, line),),
             severity=LOW,
             confidence=0.6,
         )
@@ -364,34 +335,17 @@ def _gets(view: View) -> Iterator[Hit]:
     found: dict[ast.AST | None, list[tuple[int, str]]] = {}
     for call in view.calls:
         func = call.func
-        if not isinstance(func, ast.Attribute) or func.attr != "get" or len(call.args) != 2:  # noqa: PLR2004
+        if not isinstance(func, ast.Attribute) or func.attr != "get":
             continue
-        name, default = view.literal(call.args[0]), call.args[1]
-        number = isinstance(default, ast.Constant) and isinstance(default.value, (int, float))
-        number = number and not isinstance(getattr(default, "value", None), bool)
-        if isinstance(name, str) and number and _PAYLOAD.match(dotted(func.value)):
-            if not name.isupper() and not any(
-                w in name
-                for w in (
-                    "port",
-                    "timeout",
-                    "limit",
-                    "page",
-                    "top_k",
-                    "temperature",
-                    "max_",
-                    "threshold",
-                    "n_",
-                )
-            ):
-                found.setdefault(view.function(call), []).append((call.lineno, name))
-        elif not isinstance(name, str) and number and _PAYLOAD.match(dotted(func.value)):
-            if view.inside(
-                call, ast.ListComp, ast.GeneratorExp, ast.DictComp, ast.For
-            ) and view.inside(call, *FUNCTIONS):
-                found.setdefault(view.function(call), []).extend(
-                    [(call.lineno, "each feature")] * 2
-                )
+        if not _PAYLOAD.match(dotted(func.value)) or not _to_number(call):
+            continue
+        name = view.literal(call.args[0])
+        if not isinstance(name, str):
+            if view.inside(call, *_LOOPS) and view.inside(call, *FUNCTIONS):
+                each = [(call.lineno, "each feature")] * _LEAST_GETS
+                found.setdefault(view.function(call), []).extend(each)
+        elif not name.isupper() and not any(w in name for w in _SETTINGS):
+            found.setdefault(view.function(call), []).append((call.lineno, name))
     for gets in found.values():
         if len(gets) >= _LEAST_GETS:
             names = ", ".join(dict.fromkeys(n for _, n in gets[:5]))
@@ -405,3 +359,15 @@ def _gets(view: View) -> Iterator[Hit]:
                 severity=MEDIUM,
                 confidence=0.75,
             )
+
+
+def _to_number(call: ast.Call) -> bool:
+    """Tell whether a `get` has a number as its default."""
+    if len(call.args) != 2:  # noqa: PLR2004 - key and default
+        return False
+    default = call.args[1]
+    return (
+        isinstance(default, ast.Constant)
+        and isinstance(default.value, (int, float))
+        and not isinstance(default.value, bool)
+    )

@@ -8,7 +8,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 
 
 def sides(repo: AuditRepository) -> tuple[list[str], list[str]]:
-    """Give the modules that only training uses, and those that only serving or scoring uses."""
+    """Give the modules that only training uses, and those only serving or scoring uses."""
     code = repo.code
     roots = frozenset(code.serving) | frozenset(code.batch)
     serve = code.closure(roots) - code.tests.keys()
@@ -20,7 +20,7 @@ def sides(repo: AuditRepository) -> tuple[list[str], list[str]]:
 
 
 def of_project(repo: AuditRepository, path: str, train: Iterable[str]) -> list[str]:
-    """Give the training modules of the same project: those that share the most folders with a module."""
+    """Give the training modules of a module's project: those with the most folders in common."""
     parts = path.split("/")[:-1]
 
     def common(other: str) -> int:

@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._data_frames import (
+    at,
     is_features_name,
-    shown_line,
+    targets_near,
     text_list,
 )
+from mlops_advisor.tools.audit_workflow.rules._data_scope import scope_of
 from mlops_advisor.tools.audit_workflow.rules._tracking import saves_of
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.view import View, dotted, last
@@ -48,7 +50,13 @@ _LOGS: Final = (
 )
 _UNDO: Final = ("expm1", "exp", "inverse_transform", "inv_boxcox", "square", "power")
 _IMAGE: Final = ("Normalize", "Resize", "CenterCrop", "Grayscale")
+_ALIGNS: Final = frozenset(
+    "reindex align set_categories feature_names_in_ feature_names Categorical"
+    " CategoricalDtype".split()
+)
 _LEAST: Final = 4
+_MAX_LISTS: Final = 200
+_MAX_LACKS: Final = 2
 
 
 def at_request(view: View) -> Iterator[Hit]:
@@ -87,27 +95,12 @@ def at_request(view: View) -> Iterator[Hit]:
 
 def _aligned(view: View, call: ast.Call) -> bool:
     """Tell whether the columns are brought in line with those of training."""
-    function = view.function(call)
-    scope: ast.AST = function if function is not None else view.tree
-    for node in ast.walk(scope):
-        if isinstance(node, ast.Attribute) and node.attr in (
-            "reindex",
-            "align",
-            "set_categories",
-            "feature_names_in_",
-            "feature_names",
-        ):
-            return True
-        if isinstance(node, ast.Name) and is_features_name(node.id):
-            return True
-        if isinstance(node, (ast.NotIn, ast.BitAnd)):
-            return True
-        if isinstance(node, ast.Call) and last(dotted(node.func)) in (
-            "Categorical",
-            "CategoricalDtype",
-        ):
-            return True
-    return False
+    scope = scope_of(view, call)
+    return (
+        scope.compares
+        or not _ALIGNS.isdisjoint(scope.attributes | scope.calls.keys())
+        or any(is_features_name(n) for n in scope.names)
+    )
 
 
 def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
@@ -135,7 +128,7 @@ def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
                 view.path,
                 predict.lineno,
                 f"The model gets the input as it comes; training put it through `{made}` first"
-                f" ({path}:{shown_line(repo, path, line)}), and nothing here does.",
+                f" ({at(repo, path, line)}), and nothing here does.",
                 "Save scaler and model together as one Pipeline, and load that.",
                 also=((path, line),),
                 severity=HIGH,
@@ -147,8 +140,8 @@ def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
         yield Hit(
             view.path,
             predict.lineno,
-            f"The model was trained on the logarithm of the target ({path}:{shown_line(repo, path, line)}); its answer is"
-            " given out without `expm1` or `exp`.",
+            f"The model was trained on the logarithm of the target ({at(repo, path, line)}); its"
+            " answer is given out without `expm1` or `exp`.",
             "Undo it (`np.expm1(prediction)`), or train with TransformedTargetRegressor.",
             also=((path, line),),
             severity=HIGH,
@@ -229,9 +222,10 @@ def _logged_targets(repo: AuditRepository, train: list[str]) -> list[tuple[str, 
         for node in view.of(ast.Assign) if view is not None else ():
             name = dotted(node.targets[0])
             value = node.value
-            if isinstance(value, ast.Call) and view is not None and view.name(value) in _LOGS:
-                if _TARGET_ARG.match(name):
-                    found.append((path, node.lineno))
+            if view is None or not isinstance(value, ast.Call) or not _TARGET_ARG.match(name):
+                continue
+            if view.name(value) in _LOGS:
+                found.append((path, node.lineno))
     return found
 
 
@@ -240,32 +234,29 @@ def _images(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit
     if "transforms" not in repo.text(view.path):
         return
     mine = {n: (c, a) for n, c, a in _transforms(view)}
-    there: dict[str, tuple[str, int, str]] = {}
+    there: dict[str, dict[str, tuple[str, int]]] = {}
     for path in train:
         other = repo.view(path) if "transforms" in repo.text(path) else None
         for name, call, args in _transforms(other) if other is not None else ():
-            there.setdefault(name, (path, call.lineno, args))
-    for name, (path, line, args) in there.items():
-        if name in mine and mine[name][1] != args:
+            there.setdefault(name, {}).setdefault(args, (path, call.lineno))
+    for name, variants in there.items():
+        args, place = next(iter(variants.items()))
+        where = at(repo, *place)
+        why = ""
+        if name in mine and mine[name][1] not in variants:
+            why = f"`{name}({mine[name][1]})` here, `{name}({args})` in training ({where})."
+        elif name == "Normalize" and mine and name not in mine:
+            why = f"Training normalises its images ({where}); these transforms do not."
+        if why:
+            call, _ = mine.get(name) or next(iter(mine.values()))
             yield Hit(
                 view.path,
-                mine[name][0].lineno,
-                f"`{name}({mine[name][1]})` here, `{name}({args})` in training ({path}:{shown_line(repo, path, line)}).",
+                call.lineno,
+                why,
                 "Keep the transform in one module that both sides import.",
-                also=((path, line),),
+                also=(place,),
                 severity=HIGH,
                 confidence=0.85,
-            )
-        elif name == "Normalize" and mine and name not in mine:
-            first = next(iter(mine.values()))[0]
-            yield Hit(
-                view.path,
-                first.lineno,
-                f"Training normalises its images ({path}:{shown_line(repo, path, line)}); these transforms do not.",
-                "Keep the transform in one module that both sides import.",
-                also=((path, line),),
-                severity=HIGH,
-                confidence=0.8,
             )
 
 
@@ -285,43 +276,44 @@ def _transforms(view: View | None) -> Iterator[tuple[str, ast.Call, str]]:
 
 def _order(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
     """Report a row put together by hand in another order than the features of training."""
-    wanted = [w for p in train for w in _trained_on(repo, p)]
-    for node in view.of(ast.List):
-        names = [_field(e) for e in node.elts]
+    wanted = [w for p in train for w in _trained_on(repo, p)][:_MAX_LISTS]
+    for node in view.of(ast.List)[:_MAX_LISTS]:
+        names = tuple(_field(e) for e in node.elts)
         if len(names) < _LEAST or not all(names):
             continue
         for path, line, features in wanted:
-            same = set(names) == set(features)
-            if same and tuple(names) != features:
-                at = next(i for i, (a, b) in enumerate(zip(names, features, strict=True)) if a != b)
+            why = _differs(repo, names, features, path, line)
+            if why:
                 yield Hit(
                     view.path,
                     node.lineno,
-                    f"The row holds the features in another order than training ({path}:{shown_line(repo, path, line)}):"
-                    f" place {at + 1} is `{names[at]}` here and `{features[at]}` there.",
+                    why,
                     "Build a DataFrame with named columns, in the order stored with the model.",
                     also=((path, line),),
                     severity=HIGH,
-                    confidence=0.85,
+                    confidence=0.8,
                 )
                 return
-            short = set(features) - set(names)
-            if (
-                not same
-                and len(set(names) & set(features)) >= max(_LEAST, len(features) - 2)
-                and short
-            ):
-                yield Hit(
-                    view.path,
-                    node.lineno,
-                    f"The row lacks {', '.join(f'`{s}`' for s in sorted(short)[:3])}, which training"
-                    f" uses ({path}:{shown_line(repo, path, line)}).",
-                    "Keep one list of features that both sides import.",
-                    also=((path, line),),
-                    severity=MEDIUM,
-                    confidence=0.7,
+
+
+def _differs(
+    repo: AuditRepository, names: tuple[str, ...], features: tuple[str, ...], path: str, line: int
+) -> str:
+    """Say how a row differs from the features of training; empty when it is equal or another."""
+    mine, theirs = frozenset(names), frozenset(features)
+    where = at(repo, path, line)
+    if mine == theirs and len(names) == len(features):
+        for i, (a, b) in enumerate(zip(names, features, strict=True), 1):
+            if a != b:
+                return (
+                    f"The row holds the features in another order than training ({where}): place"
+                    f" {i} is `{a}` here and `{b}` there."
                 )
-                return
+    lacks = sorted(theirs - mine - targets_near(repo, path))
+    if lacks and mine < theirs and len(lacks) <= _MAX_LACKS:
+        shown = ", ".join(f"`{n}`" for n in lacks)
+        return f"The row lacks {shown}, which training uses ({where})."
+    return ""
 
 
 def _field(node: ast.expr) -> str:
@@ -345,7 +337,7 @@ def _field(node: ast.expr) -> str:
 
 
 def _trained_on(repo: AuditRepository, path: str) -> list[tuple[str, int, tuple[str, ...]]]:
-    """Lists of features in a module that trains."""
+    """Give the lists of features in a module that trains."""
     view = repo.view(path)
     found = []
     for node in view.of(ast.List) if view is not None else ():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._data_frames import listed
@@ -28,18 +28,30 @@ _KEEP: Final = frozenset(
     "copy astype fillna reset_index to_numpy dropna set_index sort_values sort_index replace"
     " interpolate ffill bfill drop_duplicates rename_axis select_dtypes round clip".split()
 )
+_READS: Final = re.compile(r"^(?:read_\w+|load_data|load_csv|concat|merge|toPandas)$")
 _PART: Final = re.compile(r"(?i)_?(?:train|test|val|valid|full|all)\w{0,10}$")
 _MAX_STEPS: Final = 12
+_MAX_PAIRS: Final = 300
+_SOME: Final = "*"  # stands for columns that are dropped and not known
 
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """Columns of a feature frame: `names` only, or with `rest` all of `frame` but `names`."""
+    """Columns of a feature frame: `names` only, or with `rest` all of `frame` but `names`.
+
+    `via` are the variables that the frame went through.
+    """
 
     line: int
     frame: str
     names: frozenset[str]
     rest: bool
+    via: frozenset[str] = frozenset()
+
+    def without(self, gone: frozenset[str], line: int = 0) -> Features:
+        """Take columns away."""
+        names = self.names | gone if self.rest else self.names - gone
+        return replace(self, names=names, line=line or self.line)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,189 +65,52 @@ class Pair:
     target_line: int
     scope: ast.AST
 
+    @property
+    def one_frame(self) -> bool:
+        """True when features and target come from one frame, or from parts of one."""
+        a, b = self.features.frame, self.frame
+        return b in (a, *self.features.via) or (
+            _PART.sub("", a) == _PART.sub("", b) and bool(_PART.sub("", a))
+        )
 
-def pairs_of(view: View) -> Iterator[Pair]:
+    @property
+    def known(self) -> bool:
+        """True when all columns that were dropped are known."""
+        return _SOME not in self.features.names
+
+    def holds(self, column: str) -> bool:
+        """Tell whether a column is among the features."""
+        return (column in self.features.names) != self.features.rest
+
+
+def pairs_of(view: View) -> list[Pair]:
     """Pairs of features and target that are split or fitted, each known pair once."""
-    seen: set[tuple[int, str]] = set()
-    for call in view.calls:
-        short = last(dotted(call.func))
-        places = _PAIRS.get(short)
-        if places is None:
-            continue
-        x = call.args[places[0]] if len(call.args) > places[0] else _named(call, _X_NAMES)
-        y = call.args[places[1]] if len(call.args) > places[1] else _named(call, _Y_NAMES)
+    reader = _Reader(view)
+    found: dict[tuple[int, str], Pair] = {}
+    calls = [c for c in view.calls if last(dotted(c.func)) in _PAIRS]
+    for call in calls[:_MAX_PAIRS]:
+        x, y = _given(call)
         if x is None or y is None:
             continue
-        target = _target(view, y, call)
-        features = _features(view, x, call, 0)
-        if target is None or features is None:
-            continue
-        name, frame, line = target
-        if (features.line, name) not in seen:
-            seen.add((features.line, name))
-            yield Pair(call.lineno, features, name, frame, line, view.scope(call))
+        target = reader.target(y, call)
+        features = reader.features(x, call, 0)
+        if target is not None and features is not None:
+            name, frame, line = target
+            pair = Pair(call.lineno, features, name, frame, line, view.scope(call))
+            found.setdefault((features.line, name), pair)
+    return list(found.values())
+
+
+def _given(call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
+    """Features and target that a call is given, by place or by name."""
+    at_x, at_y = _PAIRS[last(dotted(call.func))]
+    x = call.args[at_x] if len(call.args) > at_x else _named(call, _X_NAMES)
+    y = call.args[at_y] if len(call.args) > at_y else _named(call, _Y_NAMES)
+    return x, y
 
 
 def _named(call: ast.Call, names: tuple[str, ...]) -> ast.expr | None:
     return next((k.value for k in call.keywords if k.arg in names), None)
-
-
-def _before(view: View, node: ast.expr, use: ast.AST) -> tuple[ast.expr, ast.AST] | None:
-    """Find what a name was given last before it is used, in the same function; (value, where)."""
-    name = dotted(node)
-    scope = view.scope(use)
-    line = getattr(use, "lineno", 0)
-    best: tuple[ast.expr, ast.AST] | None = None
-    for value in view.assigned.get(scope, {}).get(name, ()):
-        statement = view.statement(value)
-        if statement is not None and statement.lineno < line:
-            best = (value, statement)
-    return best
-
-
-def _unpacked(view: View, name: str, use: ast.AST) -> tuple[ast.Call, int] | None:
-    """Find the split that gave a name: `X_train, X_test, y_train, y_test = split(X, y)`."""
-    scope = view.scope(use)
-    found: tuple[ast.Call, int] | None = None
-    for node in view.of(ast.Assign):
-        target = node.targets[0]
-        if not isinstance(target, ast.Tuple) or not isinstance(node.value, ast.Call):
-            continue
-        if view.scope(node) is not scope or node.lineno >= getattr(use, "lineno", 0):
-            continue
-        for i, element in enumerate(target.elts):
-            if isinstance(element, ast.Name) and element.id == name:
-                found = (node.value, i)
-    return found
-
-
-def _target(
-    view: View, node: ast.expr, use: ast.AST, depth: int = 0
-) -> tuple[str, str, int] | None:
-    """Column, frame and line of a target; None when it is not one known column of a frame."""
-    for _ in range(_MAX_STEPS):
-        if isinstance(node, ast.Subscript):
-            key: ast.expr | None = node.slice
-            if isinstance(key, ast.List) and len(key.elts) == 1:
-                key = key.elts[0]
-            name = view.literal(key)
-            frame = dotted(node.value)
-            return (name, frame, node.lineno) if isinstance(name, str) and frame else None
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-            if node.func.attr == "pop":
-                return None  # taken out of the frame: no leak
-            node = node.func.value
-        elif isinstance(node, ast.Attribute) and node.attr in ("values", "T"):
-            node = node.value
-        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
-            return node.attr, node.value.id, node.lineno  # df.price
-        elif isinstance(node, ast.Name) and depth < _MAX_STEPS:
-            given = _before(view, node, use)
-            if given is None:
-                split = _unpacked(view, node.id, use)
-                if split is None or last(dotted(split[0].func)) != "train_test_split":
-                    return None
-                call, i = split
-                if i // 2 >= len(call.args):
-                    return None
-                return _target(view, call.args[i // 2], call, depth + 1)
-            node, use = given
-            depth += 1
-        else:
-            return None
-    return None
-
-
-def _features(view: View, node: ast.expr, use: ast.AST, depth: int) -> Features | None:
-    """Columns of a feature frame; None when they are not known."""
-    if depth > _MAX_STEPS:
-        return None
-    if isinstance(node, ast.Subscript):
-        return _subscript(view, node, use, depth)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        short = node.func.attr
-        if short == "drop":
-            return _dropped(view, node, use, depth)
-        if short in ("get_dummies",) and node.args:
-            return _features(view, node.args[0], use, depth + 1)
-        if short in _KEEP:
-            return _features(view, node.func.value, use, depth + 1)
-        return None
-    if isinstance(node, ast.Attribute) and node.attr == "values":
-        return _features(view, node.value, use, depth + 1)
-    if not isinstance(node, ast.Name):
-        return None
-    given = _before(view, node, use)
-    if given is None:
-        split = _unpacked(view, node.id, use)
-        if split is not None and last(dotted(split[0].func)) == "train_test_split":
-            call, i = split
-            if i // 2 < len(call.args):
-                found = _features(view, call.args[i // 2], call, depth + 1)
-                removed = _removed(view, node.id, use)
-                if found is not None and found.rest:
-                    return Features(found.line, found.frame, found.names | removed, rest=True)
-                return found
-            return None
-        return None
-    value, where = given
-    removed = _removed(view, node.id, use)
-    if isinstance(value, ast.Name):
-        below = _features(view, value, where, depth + 1)
-        if below is not None:
-            return Features(below.line, below.frame, below.names | removed, rest=below.rest)
-    if _is_frame(view, value):
-        line = where.lineno if isinstance(where, ast.stmt) else value.lineno
-        return Features(line, node.id, removed, rest=True)
-    found = _features(view, value, where, depth + 1)
-    if found is not None and found.rest:
-        return Features(found.line, found.frame, found.names | removed, rest=True)
-    return found
-
-
-def _is_frame(view: View, value: ast.expr) -> bool:
-    """Tell whether a value is a frame as it was read."""
-    name = last(dotted(value.func)) if isinstance(value, ast.Call) else ""
-    _ = view
-    return name.startswith(("read_", "load_data", "load_csv")) or name in (
-        "concat",
-        "merge",
-        "toPandas",
-    )
-
-
-def _subscript(view: View, node: ast.Subscript, use: ast.AST, depth: int) -> Features | None:
-    key: ast.expr = node.slice
-    base = node.value
-    if isinstance(base, ast.Attribute) and base.attr == "loc":
-        if not isinstance(key, ast.Tuple) or len(key.elts) != 2:  # noqa: PLR2004 - rows, columns
-            return None
-        key, base = key.elts[1], base.value
-    elif isinstance(base, ast.Attribute) and base.attr in ("iloc", "iat", "at"):
-        return None
-    if isinstance(key, (ast.Compare, ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Slice)):
-        if isinstance(key, ast.Compare) and dotted(key.left).endswith(".columns"):
-            return None
-        found = listed(view, key) if isinstance(key, ast.BinOp) else None
-        if found is None:
-            return _features(view, base, use, depth + 1)  # rows
-    names = listed(view, key)
-    frame = dotted(base)
-    if names is None or not frame or isinstance(key, ast.Constant):
-        return None
-    if isinstance(key, ast.Name) and _changed(view, key.id):
-        return None
-    return Features(node.lineno, frame, frozenset(names), rest=False)
-
-
-def _changed(view: View, name: str) -> bool:
-    """Tell whether a list is changed in place: `features.remove(target)`."""
-    return any(
-        isinstance(c.func, ast.Attribute)
-        and c.func.attr in ("remove", "append", "extend", "pop", "insert")
-        and dotted(c.func.value) == name
-        for c in view.calls
-    )
 
 
 def drop_names(view: View, call: ast.Call) -> frozenset[str] | None:
@@ -251,60 +126,216 @@ def drop_names(view: View, call: ast.Call) -> frozenset[str] | None:
     return None if names is None else frozenset(names)
 
 
-def _dropped(view: View, node: ast.Call, use: ast.AST, depth: int) -> Features | None:
-    names = drop_names(view, node)
-    base = node.func.value if isinstance(node.func, ast.Attribute) else None
-    if names is None or base is None:
-        return None
-    frame = dotted(base)
-    if isinstance(base, ast.Name):
-        names |= _removed(view, base.id, use)
-        given = _before(view, base, use)
-        below = _features(view, given[0], given[1], depth + 1) if given is not None else None
-        if below is not None and not below.rest:
-            return Features(node.lineno, below.frame, below.names - names, rest=False)
-        if below is not None:
-            names |= below.names
-    elif isinstance(base, ast.Call):
-        below = _features(view, base, use, depth + 1)
-        if below is None:
-            return None
-        return Features(
-            node.lineno,
-            below.frame,
-            below.names | names if below.rest else below.names - names,
-            rest=below.rest,
+@dataclass(slots=True)
+class _Reader:
+    """Follows names of one module backwards, from where they are used."""
+
+    view: View
+    splits: dict[tuple[ast.AST, str], list[tuple[int, ast.Call, int]]] = field(init=False)
+    removals: dict[tuple[ast.AST, str], list[tuple[int, frozenset[str]]]] = field(init=False)
+    changed: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.splits = self._splits()
+        self.removals = self._removals()
+        self.changed = frozenset(
+            dotted(c.func.value)
+            for c in self.view.calls
+            if isinstance(c.func, ast.Attribute)
+            and c.func.attr in ("remove", "append", "extend", "pop", "insert")
         )
-    return Features(node.lineno, frame, names, rest=True) if frame else None
 
+    def _splits(self) -> dict[tuple[ast.AST, str], list[tuple[int, ast.Call, int]]]:
+        """Names that a split of rows gives: `X_train, X_test, ... = train_test_split(...)`."""
+        found: dict[tuple[ast.AST, str], list[tuple[int, ast.Call, int]]] = {}
+        for node in self.view.of(ast.Assign):
+            target, value = node.targets[0], node.value
+            if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Call):
+                continue
+            if last(dotted(value.func)) == "train_test_split":
+                scope = self.view.scope(node)
+                for i, element in enumerate(target.elts):
+                    if isinstance(element, ast.Name):
+                        found.setdefault((scope, element.id), []).append((node.lineno, value, i))
+        return found
 
-def _removed(view: View, frame: str, use: ast.AST) -> frozenset[str]:
-    """Columns taken out of a frame in place, or by `df = df.drop(...)`, before it is used."""
-    scope = view.scope(use)
-    line = getattr(use, "lineno", 0)
-    found: set[str] = set()
-    for node in view.of(ast.Delete):
-        for target in node.targets:
-            if isinstance(target, ast.Subscript) and dotted(target.value) == frame:
-                found.add(view.column(target))
-    for call in view.calls:
-        if not isinstance(call.func, ast.Attribute) or call.lineno > line:
-            continue
-        if dotted(call.func.value) != frame or view.scope(call) is not scope:
-            continue
-        if call.func.attr == "pop" and call.args:
+    def _removals(self) -> dict[tuple[ast.AST, str], list[tuple[int, frozenset[str]]]]:
+        """Columns that are taken out of a frame in place, or by `df = df.drop(...)`."""
+        view = self.view
+        found: dict[tuple[ast.AST, str], list[tuple[int, frozenset[str]]]] = {}
+        for deleted in view.of(ast.Delete):
+            for target in deleted.targets:
+                if isinstance(target, ast.Subscript):
+                    key = (view.scope(deleted), dotted(target.value))
+                    names = frozenset((view.column(target) or _SOME,))
+                    found.setdefault(key, []).append((deleted.lineno, names))
+        for call in view.calls:
+            gone = self._taken(call)
+            if gone is not None and isinstance(call.func, ast.Attribute):
+                key = (view.scope(call), dotted(call.func.value))
+                found.setdefault(key, []).append((call.lineno, gone))
+        return found
+
+    def _taken(self, call: ast.Call) -> frozenset[str] | None:
+        """Columns that one call takes out of its frame for good; None when it does not."""
+        func, view = call.func, self.view
+        if not isinstance(func, ast.Attribute):
+            return None
+        if func.attr == "pop" and call.args:
             name = view.literal(call.args[0])
-            found.add(name if isinstance(name, str) else "")
-        elif call.func.attr == "drop":
-            parent = view.parent(call)
-            back = isinstance(parent, ast.Assign) and dotted(parent.targets[0]) == frame
-            inplace = view.literal(view.arg(call, "inplace")) is True
-            if back or inplace:
-                found |= drop_names(view, call) or {"*"}
-    return frozenset(found)
+            return frozenset((name if isinstance(name, str) else _SOME,))
+        if func.attr != "drop":
+            return None
+        parent = view.parent(call)
+        back = isinstance(parent, ast.Assign) and dotted(parent.targets[0]) == dotted(func.value)
+        if back or view.literal(view.arg(call, "inplace")) is True:
+            names = drop_names(view, call)
+            return frozenset((_SOME,)) if names is None else names
+        return None
+
+    def before(self, name: str, use: ast.AST) -> tuple[ast.expr, ast.AST] | None:
+        """Find what a name was given last before it is used, in the same function."""
+        line = getattr(use, "lineno", 0)
+        best: tuple[ast.expr, ast.AST] | None = None
+        for value in self.view.assigned.get(self.view.scope(use), {}).get(name, ())[:200]:
+            statement = self.view.statement(value)
+            if statement is not None and statement.lineno < line:
+                best = (value, statement)
+        return best
+
+    def split(self, name: str, use: ast.AST) -> tuple[ast.expr, ast.Call] | None:
+        """Find what was split to give a name: X for X_train, y for y_test."""
+        line = getattr(use, "lineno", 0)
+        found = [s for s in self.splits.get((self.view.scope(use), name), ()) if s[0] < line]
+        if not found:
+            return None
+        _, call, i = found[-1]
+        return (call.args[i // 2], call) if i // 2 < len(call.args) else None
+
+    def removed(self, frame: str, use: ast.AST) -> frozenset[str]:
+        """Columns taken out of a frame before it is used."""
+        line = getattr(use, "lineno", 0)
+        found: set[str] = set()
+        for at, names in self.removals.get((self.view.scope(use), frame), ()):
+            if at <= line:
+                found |= names
+        return frozenset(found)
+
+    # --- the target -------------------------------------------------------------------------
+
+    def target(self, node: ast.expr, use: ast.AST) -> tuple[str, str, int] | None:
+        """Column, frame and line of a target; None when it is no known column of a frame."""
+        at: tuple[ast.expr, ast.AST] | None = (node, use)
+        for _ in range(_MAX_STEPS):
+            if at is None:
+                return None
+            node, use = at
+            if isinstance(node, ast.Subscript):
+                return self._column(node)
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.attr not in ("values", "T")
+            ):
+                return node.attr, node.value.id, node.lineno  # df.price
+            at = self._nearer(node, use)
+        return None
+
+    def _column(self, node: ast.Subscript) -> tuple[str, str, int] | None:
+        key: ast.expr = node.slice
+        if isinstance(key, ast.List) and len(key.elts) == 1:
+            key = key.elts[0]
+        name, frame = self.view.literal(key), dotted(node.value)
+        return (name, frame, node.lineno) if isinstance(name, str) and frame else None
+
+    def _nearer(self, node: ast.expr, use: ast.AST) -> tuple[ast.expr, ast.AST] | None:
+        """Go one step back: below a method, to what a name was given, to what was split."""
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            # What is popped is taken out of the frame: no leak.
+            return None if node.func.attr == "pop" else (node.func.value, use)
+        if isinstance(node, ast.Attribute):
+            return node.value, use
+        if isinstance(node, ast.Name):
+            return self.before(node.id, use) or self.split(node.id, use)
+        return None
+
+    # --- the features -----------------------------------------------------------------------
+
+    def features(self, node: ast.expr, use: ast.AST, depth: int) -> Features | None:
+        """Columns of a feature frame; None when they are not known."""
+        if depth > _MAX_STEPS:
+            return None
+        if isinstance(node, ast.Subscript):
+            return self._selected(node, use, depth)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            return self._called(node, node.func, use, depth)
+        if isinstance(node, ast.Attribute) and node.attr == "values":
+            return self.features(node.value, use, depth + 1)
+        return self._variable(node, use, depth) if isinstance(node, ast.Name) else None
+
+    def _called(
+        self, node: ast.Call, func: ast.Attribute, use: ast.AST, depth: int
+    ) -> Features | None:
+        if func.attr == "drop":
+            return self._dropped(node, func.value, use, depth)
+        if func.attr == "get_dummies" and node.args:
+            return self.features(node.args[0], use, depth + 1)
+        return self.features(func.value, use, depth + 1) if func.attr in _KEEP else None
+
+    def _variable(self, node: ast.Name, use: ast.AST, depth: int) -> Features | None:
+        given = self.before(node.id, use) or self.split(node.id, use)
+        if given is None:
+            return None
+        value, where = given
+        if isinstance(value, ast.Call) and _READS.match(last(dotted(value.func))):
+            line = getattr(where, "lineno", value.lineno)
+            found: Features | None = Features(line, node.id, frozenset(), rest=True)
+        else:
+            found = self.features(value, where, depth + 1)
+        if found is None:
+            return None
+        found = found.without(self.removed(node.id, use))
+        return replace(found, via=found.via | {node.id})
+
+    def _selected(self, node: ast.Subscript, use: ast.AST, depth: int) -> Features | None:
+        """Columns of `df[...]` and `df.loc[...]`; a mask of rows leaves them as they are."""
+        key: ast.expr = node.slice
+        base = node.value
+        if isinstance(base, ast.Attribute) and base.attr == "loc":
+            if not isinstance(key, ast.Tuple) or len(key.elts) != 2:  # noqa: PLR2004
+                return None  # rows only
+            key, base = key.elts[1], base.value
+        names = listed(self.view, key)
+        if names is None:
+            rows = isinstance(key, (ast.BoolOp, ast.UnaryOp, ast.BinOp, ast.Slice)) or (
+                isinstance(key, ast.Compare) and not dotted(key.left).endswith(".columns")
+            )
+            return self.features(base, use, depth + 1) if rows else None
+        frame = dotted(base)
+        fixed = not isinstance(key, ast.Constant) and dotted(key) not in self.changed
+        return Features(node.lineno, frame, frozenset(names), rest=False) if fixed else None
+
+    def _dropped(self, node: ast.Call, base: ast.expr, use: ast.AST, depth: int) -> Features | None:
+        names = drop_names(self.view, node)
+        if names is None:
+            return None
+        below = self.features(base, use, depth + 1)
+        if below is not None:
+            return below.without(names, node.lineno)
+        if not isinstance(base, ast.Name):
+            return None
+        return Features(node.lineno, base.id, names | self.removed(base.id, use), rest=True)
 
 
-def same_frame(pair: Pair) -> bool:
-    """Tell whether features and target come from one frame, or from parts of one."""
-    a, b = pair.features.frame, pair.frame
-    return a == b or (_PART.sub("", a) == _PART.sub("", b) and bool(_PART.sub("", a)))
+def dropped_anywhere(view: View) -> Iterator[str]:
+    """Columns that the module drops from any frame, or uses to stratify and weigh."""
+    for call in view.calls:
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
+            yield from drop_names(view, call) or ()
+        elif isinstance(call.func, ast.Attribute) and call.func.attr == "pop" and call.args:
+            yield f"{view.literal(call.args[0])}"
+    for node in view.of(ast.Delete):
+        yield from (view.column(t) for t in node.targets)
+    for keyword in view.of(ast.keyword):
+        if keyword.arg in ("stratify", "groups", "sample_weight", "weight"):
+            yield from (view.column(n) for n in ast.walk(keyword.value))

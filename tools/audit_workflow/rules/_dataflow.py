@@ -21,7 +21,6 @@ from mlops_advisor.tools.evidence.trace import (
     Transform,
     Value,
     ancestors,
-    rows_of,
     traces,
 )
 from mlops_advisor.tools.evidence.trace_library import sort_by_label, sort_of
@@ -40,6 +39,12 @@ _CLASS_METRICS: Final = re.compile(
     r"precision_recall_fscore_support|precision_recall_curve|roc_curve|matthews_corrcoef|"
     r"CategoricalAccuracy|cohen_kappa_score|multiclass_\w{1,30})$"
 )
+_CLASS_LOSSES: Final = re.compile(
+    r"(?:binary|categorical)_crossentropy|CrossEntropyLoss|BCEWithLogitsLoss|BCELoss|NLLLoss"
+    r"|binary:logistic|multi:soft(?:max|prob)"
+)
+_OWN_FOLDS: Final = ("AutoML", "autogluon", "TabularPredictor", "RegressionCV")
+_MAX_SEARCHED: Final = 200_000
 _MAX_TEXT: Final = 60
 
 
@@ -128,14 +133,16 @@ def named(estimator: Value, step: Value) -> str:
 
 
 def at(event: Event, path: str) -> str:
-    """Where an event stands, in brackets; nothing for a notebook, whose lines are those of cells."""
+    """Where an event stands, in brackets; no line for a notebook, where it is one of a cell."""
     if event.path.endswith(".ipynb"):
         return "" if event.path == path else f" ({event.path})"
     return f" (line {event.line})" if event.path == path else f" ({event.path}:{event.line})"
 
 
-def classifies(trace: Trace) -> bool | None:
+def classifies(repo: AuditRepository, trace: Trace) -> bool | None:
     """Tell whether the models of a trace classify; None when nothing says so either way."""
+    if trace.of(Fit) and _CLASS_LOSSES.search(repo.text(trace.path)[:_MAX_SEARCHED]):
+        return True
     names = [s.name for f in trace.of(Fit) for s in f.estimator.steps()]
     metrics = [e.name for e in trace.of(Score)]
     if any(_CLASSIFIES.search(n) for n in names) or any(_CLASS_METRICS.search(m) for m in metrics):
@@ -151,8 +158,14 @@ def classifies(trace: Trace) -> bool | None:
     return False if any(m.endswith(regressing) for m in metrics) else None
 
 
+def quoted(trace: Trace, value: Value | None, default: str = "the data") -> str:
+    """Name of a value in backticks, or plain words when it has none."""
+    label = trace.label(value, "") if value is not None else ""
+    return f"`{label}`" if label.isidentifier() else default
+
+
 def saved(trace: Trace) -> Iterator[tuple[Save, Value]]:
-    """What is stored, one value at a time."""
+    """Go through what is stored, one value at a time."""
     for save in trace.of(Save):
         for value in save.values:
             yield save, value
@@ -166,7 +179,7 @@ def written(repo: AuditRepository, path: str, line: int) -> str:
 
 
 def transforms(trace: Trace, estimator: Value) -> list[Transform]:
-    """Uses of a preparation."""
+    """Find the uses of a preparation."""
     return [t for t in trace.of(Transform) if t.estimator.same(estimator)]
 
 
@@ -207,21 +220,17 @@ def judged(trace: Trace, fit: Fit) -> bool:
         return True
     if trace.of(Load) and any(s.order > fit.order for s in trace.of(Score)):
         return True  # it is loaded again and measured
-    seen = rows_of(fit.data)
     classes = {s.name for s in model.steps() if s.name}
-    for event in trace.of(Predict, Score):
-        if isinstance(event, Predict):
-            mine = event.estimator.same(model) or _alike(event.estimator, classes)
-            values = (event.data,)
-        else:
-            mine = event.estimator is not None and (
-                event.estimator.same(model) or _alike(event.estimator, classes)
-            )
-            values = event.values
-            mine = mine or bool(model.objects & makers(values))
-        if not mine:
-            continue
-        if not values or any(_other(v, fit, seen) for v in values):
+    for predict in trace.of(Predict):
+        mine = predict.estimator.same(model) or _alike(predict.estimator, classes)
+        if mine and _other(predict.data, fit):
+            return True
+    for score in trace.of(Score):
+        other = score.estimator
+        mine = other is not None and (other.same(model) or _alike(other, classes))
+        if (mine or model.objects & makers(score.values)) and (
+            not score.values or any(_other(v, fit) for v in score.values)
+        ):
             return True
     return False
 
@@ -231,12 +240,12 @@ def _alike(estimator: Value, classes: set[str]) -> bool:
     return bool(classes & {s.name for s in estimator.steps() if "." in s.name})
 
 
-def _other(value: Value, fit: Fit, seen: frozenset[int]) -> bool:
+def _other(value: Value, fit: Fit) -> bool:
     """Tell whether a value holds rows that a model was not fitted on."""
     if value.kind in ("constant", "text", "ref", "function"):
         return False
     if value.kind in ("sequence", "mapping"):
-        return any(_other(v, fit, seen) for v in value.items)
+        return any(_other(v, fit) for v in value.items)
     if value.role and fit.data.role and value.role != fit.data.role:
         return True
     return value.rows != fit.data.rows and not (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Final
 
@@ -21,6 +22,20 @@ _TITLE: Final = re.compile(
     r"zoomcamp)\b"
 )
 _HEAD_CHARS: Final = 3_000
+
+
+def source(node: ast.AST | None, limit: int = 300) -> str:
+    """Text of a node, shortened; empty for one nested too deeply."""
+    try:
+        return ast.unparse(node)[:limit] if node is not None else ""
+    except RecursionError:
+        return ""
+
+
+def same(one: ast.AST, two: ast.AST) -> bool:
+    """Tell whether two nodes read the same."""
+    text = source(one, 2_000)
+    return bool(text) and text == source(two, 2_000)
 
 
 def anchor(repo: AuditRepository) -> tuple[str, int]:
@@ -59,6 +74,12 @@ def product_code(repo: AuditRepository) -> list[str]:
         and p.rsplit("/", 1)[-1] not in ("setup.py", "__init__.py", "conf.py")
         and (m.functions or m.calls)
     ]
+
+
+def models_in(repo: AuditRepository, paths: list[str]) -> bool:
+    """Tell whether one of some modules trains, serves or scores with a model."""
+    code = repo.code
+    return any(p in code.training or p in code.serving or p in code.batch for p in paths)
 
 
 def aside(repo: AuditRepository, path: str) -> bool:

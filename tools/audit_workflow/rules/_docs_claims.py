@@ -12,7 +12,7 @@ from mlops_advisor.tools.audit_workflow.rules import _docs, _monitoring, _testin
 from mlops_advisor.tools.evidence.claims import claims_of
 from mlops_advisor.tools.evidence.models import Claim, Outcome, SourceFile, Workspace
 from mlops_advisor.tools.evidence.parse.markdown import Document, Sentence
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 # Practices that leave a trace in files when they are in place.
 _SHOWN: Final = {
@@ -46,7 +46,8 @@ _SHOWN: Final = {
     "serving_scales": "automatic scaling",
 }
 _TOOLS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
-    "Kubernetes": (r"kubernetes|k8s|minikube", ("kubernetes", "kubectl", "k8s", "helm", "minikube", "eksctl")),
+    "Kubernetes": (r"kubernetes|k8s|minikube", ("kubernetes", "kubectl", "k8s", "helm",
+    "minikube", "eksctl")),
     "Helm": (r"helm(?: charts?)?", ("helm", "chart.yaml")),
     "Airflow": (r"(?:apache )?airflow|mwaa|cloud composer", ("airflow",)),
     "Kubeflow": (r"kubeflow", ("kubeflow", "kfp")),
@@ -55,7 +56,8 @@ _TOOLS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
     "MLflow": (r"mlflow", ("mlflow",)),
     "DVC": (r"dvc", ("dvc",)),
     "Terraform": (r"terraform", ("terraform", ".tf\n")),
-    "Docker": (r"docker(?:ized|ised)?|docker[- ]compose", ("docker", "containerfile", "from python")),
+    "Docker": (r"docker(?:ized|ised)?|docker[- ]compose", ("docker", "containerfile",
+    "from python")),
     "Prometheus": (r"prometheus", ("prometheus",)),
     "Grafana": (r"grafana", ("grafana",)),
     "Evidently": (r"evidently(?: ?ai)?", ("evidently",)),
@@ -118,22 +120,29 @@ _USES: Final = re.compile(
     r"version(?:ed|ing)?|provision\w{0,4}|scrap\w{1,5}|visuali\w{1,6}|contain\w{1,8})\b"
 )
 _STACK: Final = re.compile(
-    r"\b(?:tech(?:nolog(?:y|ies))?(?: stack)?|stack|tools?(?: used)?|tooling|built with|architecture|"
+    r"\b(?:tech(?:nolog(?:y|ies))?(?: stack)?|stack|tools?(?: used)?|tooling|built with|"
+    r"architecture|"
     r"components?|frameworks?|features|applied technologies|infrastructure|what is used|mlops)\b"
 )
 _NOT: Final = re.compile(
     r"\b(?:no|not|never|without|lacks?|missing|cannot|can't|don't|doesn't|isn't|aren't|won't|todo|tbd|wip|"
     r"planned|plans?|planning|future|roadmap|later|soon|next|upcoming|should|could|would|may|might|want|"
-    r"ideally|eventually|consider|optional|optionally|if|extend|easy to|easier|tutorial|learn|course|"
-    r"exercise|until|instead of|unlike|deprecated|no longer|or|such as|e\.g|compared|alternatives?|similar|like|"
+    r"ideally|eventually|consider|optional|optionally|if|extend|easy to|easier|tutorial|learn|"
+    r"course|"
+    r"exercise|until|instead of|unlike|deprecated|no longer|or|such as|e\.g|compared|"
+    r"alternatives?|similar|like|"
     r"inspired|based on|will|can be|feel free|we'll|let's|assumes?|alternatively|either|any|"
-    r"removed|replaced|migrat\w{1,6}|drop(?:ped|s)|support(?:s|ed)? for|for more|see also|docs|documentation|"
+    r"removed|replaced|migrat\w{1,6}|drop(?:ped|s)|support(?:s|ed)? for|for more|see also|docs|"
+    r"documentation|"
     r"blog|article|video|official|install(?:ed|ing|ation)?|requires?|prerequisites?|account|credit|thanks|"
-    r"you(?:'ll| will| can| need)|how to|what is|why|guide|book|awesome|template|integrates? with|compatible)\b|\?|\[ \]"
+    r"you(?:'ll| will| can| need)|how to|what is|why|guide|book|awesome|template|"
+    r"integrates? with|compatible)\b|\?|\[ \]"
 )
 _NOT_HEADING: Final = re.compile(
-    r"\b(?:todo|future|roadmap|planned|plans?|next steps?|ideas?|wish|improvements?|limitations?|not included|"
-    r"out of scope|references?|resources|further|links|learn|course|license|changelog|related|acknowledge\w{0,6}|"
+    r"\b(?:todo|future|roadmap|planned|plans?|next steps?|ideas?|wish|improvements?|"
+    r"limitations?|not included|"
+    r"out of scope|references?|resources|further|links|learn|course|license|changelog|related|"
+    r"acknowledge\w{0,6}|"
     r"credits?|alternatives?|prerequisites?|requirements?|install\w{0,6}|set-?up|inspir\w{0,6}|faq|tips|"
     r"contribut\w{0,6}|comparison|why|motivation|background|skills|objectives?|goals?)\b|\[ \]"
 )
@@ -145,8 +154,11 @@ _IMPERATIVE: Final = re.compile(
     re.IGNORECASE,
 )
 _MAX: Final = 600
-_NO_CLAIMS: Final = ("changelog", "license", "code_of_conduct", "history", "pull_request", "contributing",
+_NO_CLAIMS: Final = ("changelog", "license", "code_of_conduct", "history", "pull_request",
+    "contributing",
                      "release", "security", "issue", "bug", "feature_request")  # fmt: skip
+_DATA: Final = (".csv", ".svg", ".html", ".tsv", ".jsonl", ".lock")
+_SCAN_CHARS: Final = 200_000
 _GIVEN: Final = "documentation"
 
 
@@ -208,7 +220,7 @@ def _open(repo: AuditRepository, practice: str) -> bool:
 
 
 def _fair(repo: AuditRepository, path: str, line: int) -> bool:
-    """Tell whether the sentences of a line claim, rather than teach, point elsewhere, or show where."""
+    """Tell whether a sentence of a line claims, rather than teaches or shows where."""
     sentences = [s for d in repo.documents if d.path == path for s in d.sentences if s.line == line]
     return any(_claims(repo, path, s) for s in sentences)
 
@@ -234,7 +246,7 @@ def _claims(repo: AuditRepository, path: str, sentence: Sentence) -> bool:
 
 
 def _other_drift(repo: AuditRepository, paths: set[str]) -> Iterator[Hit]:
-    """Data drift that is claimed where only drift of the target is measured."""
+    """Find data drift that is claimed where only drift of the target is measured."""
     calls = _monitoring.drift_calls(repo)
     made = {h.call.last for h in calls}
     if not any("TargetDrift" in m for m in made) or any(
@@ -249,7 +261,8 @@ def _other_drift(repo: AuditRepository, paths: set[str]) -> Iterator[Hit]:
                 yield Hit(
                     document.path,
                     sentence.line,
-                    "This speaks of data drift, and the code measures only the drift of the target: no "
+                    "This speaks of data drift, and the code measures only the drift of the "
+                    "target: no "
                     "check looks at the features.",
                     also=tuple(
                         (h.module.path, h.call.line) for h in calls if "TargetDrift" in h.call.last
@@ -330,25 +343,25 @@ def _tool_sentences(document: Document) -> Iterator[tuple[str, Sentence]]:
                 yield name, sentence
 
 
-def _evidence(repo: AuditRepository, name: str) -> bool:
+def _evidence(repo: Repository, name: str) -> bool:
     """Tell whether a path or a file that is no document mentions a tool."""
-    found = repo.shared.get(("tool", name))
-    if found is None:
-        found = repo.shared[("tool", name)] = _mentions(repo, name)
-    return bool(found)
+    return name in _mentioned(repo)
 
 
-def _mentions(repo: AuditRepository, name: str) -> bool:
-    words = _TOOLS[name][1]
-    if any(w in f"{p.lower()}\n" for p in repo.paths for w in words):
-        return True
-    if name == "Kubernetes" and repo.manifests:
-        return True
+@shared
+def _mentioned(repo: Repository) -> frozenset[str]:
+    """Tools that a path, or a file that is no document, mentions."""
     documents_ = {d.path for d in repo.documents}
-    return any(
-        w in low
-        for p in repo.files
-        if p not in documents_
-        for low in (repo.text(p).lower(),)
-        for w in words
-    )
+    said = "\n".join((*(repo.text(p) for p in documents_), getattr(repo, "documentation", "")))
+    left = {n: words for n, (_, words) in _TOOLS.items() if _WORD[n].search(said)}
+    found: set[str] = {"Kubernetes"} if repo.manifests else set()
+    texts = ["\n".join((*repo.paths, "")).lower()]
+    texts += [" ".join(m.roots).lower() for m in repo.code.modules.values() if m.notebook]
+    for text in texts:
+        found |= {name for name, words in left.items() if any(w in text for w in words)}
+    for path in repo.files:
+        left = {name: words for name, words in left.items() if name not in found}
+        if path not in documents_ and not path.endswith(_DATA):
+            low = repo.text(path)[:_SCAN_CHARS].lower()
+            found |= {name for name, words in left.items() if any(w in low for w in words)}
+    return frozenset(found)

@@ -23,17 +23,18 @@ _APART: Final = re.compile(
     r"ci|docker|gpu|cpu|small|large|tiny|demo|week|lab|lesson|cohorts?|v\d{1,3}|region|\d{1,4})(?=[/_.\d-]|$)",
     re.IGNORECASE,
 )
-_TOOLS: Final = (".dvc/", ".streamlit/", ".vscode/", ".devcontainer", ".circleci/", "package", "tsconfig", "mkdocs",
-                 "renovate", ".pre-commit", "pyrightconfig", "node_modules", "_config.y", ".aws/", ".kube/",
-                 "tokenizer_config", "special_tokens", "generation_config", "preprocessor_config")  # fmt: skip
+_TOOLS: Final = (".dvc/", ".streamlit/", ".vscode/", ".devcontainer", ".circleci/", "package",
+    "tsconfig", "mkdocs",
+                 "renovate", ".pre-commit", "pyrightconfig", "node_modules", "_config.y",
+                 ".aws/", ".kube/",
+                 "tokenizer_config", "special_tokens", "generation_config",
+                 "preprocessor_config")  # fmt: skip
 _MIN_KEYS: Final = 4
 _SHARED: Final = 0.6
 _MAX_FILES: Final = 40
 _LONG: Final = 4  # items but one of a list that is worth sharing
 _MANY: Final = 8
 _BETWEEN: Final = "\x1f"
-_LONG: Final = 4  # items but one of a list that is worth sharing
-_MANY: Final = 8
 
 
 def duplicates(repo: AuditRepository) -> Iterator[Hit]:
@@ -54,56 +55,42 @@ def duplicates(repo: AuditRepository) -> Iterator[Hit]:
         for two in paths[index + 1 :]:
             if two in told or not _comparable(one, two):
                 continue
-            shared = files[one].keys() & files[two].keys()
-            lists = sorted(
-                k
-                for k in shared
-                if files[one][k] == files[two][k] and files[one][k].count(_BETWEEN) >= _LONG
-            )
-            few = len(shared) < _MIN_KEYS or len(shared) < _SHARED * min(
-                len(files[one]), len(files[two])
-            )
-            if few and not lists:
-                continue
-            if lists and len(shared) < _MANY:
+            why = _twice(files[one], files[two])
+            if why:
                 told.add(two)
                 yield Hit(
                     two,
                     1,
-                    f"`{two}` and `{one}` hold the same {', '.join(f'`{k}`' for k in lists[:3])}: a "
-                    "change of one misses the other.",
-                    "Keep the list in one file that both parts read.",
-                    also=((one, 1),),
-                    confidence=0.8,
-                )
-                continue
-            differing = sorted(k for k in shared if files[one][k] != files[two][k])
-            if differing and len(differing) < len(shared):
-                told.add(two)
-                shown = ", ".join(f"`{k}`" for k in differing[:3])
-                yield Hit(
-                    two,
-                    1,
-                    f"`{two}` and `{one}` set the same {len(shared)} keys and differ in {shown}: two "
-                    "sources for one setting.",
+                    f"`{two}` and `{one}` {why}",
                     "Keep one file that both parts read.",
                     also=((one, 1),),
                     confidence=0.75,
                 )
-            elif not differing and len(shared) == len(files[one]) == len(files[two]):
-                told.add(two)
-                yield Hit(
-                    two,
-                    1,
-                    f"`{two}` repeats `{one}` key by key: the two will drift apart.",
-                    "Keep one file that both parts read.",
-                    also=((one, 1),),
-                    confidence=0.7,
-                )
+
+
+def _twice(one: dict[str, str], two: dict[str, str]) -> str:
+    """Say what two files hold both; empty when that is not much."""
+    shared = one.keys() & two.keys()
+    equal = {k for k in shared if one[k] == two[k]}
+    lists = sorted(k for k in equal if one[k].count(_BETWEEN) >= _LONG)
+    if lists and len(shared) < _MANY:
+        names = ", ".join(f"`{k}`" for k in lists[:3])
+        return f"hold the same {names}: a change of one misses the other."
+    if len(shared) < _MIN_KEYS or len(shared) < _SHARED * min(len(one), len(two)):
+        return ""
+    differing = sorted(shared - equal)
+    if differing and equal:
+        names = ", ".join(f"`{k}`" for k in differing[:3])
+        return (
+            f"set the same {len(shared)} keys and differ in {names}: two sources for one setting."
+        )
+    if not differing and len(shared) == len(one) == len(two):
+        return "are the same key by key: the two will drift apart."
+    return ""
 
 
 def _comparable(one: str, two: str) -> bool:
-    """Same name in different places, or a name and the same with a mark of a copy."""
+    """Tell whether two files have one name and no part of their paths sets them apart."""
     first, second = one.rsplit("/", 1)[-1], two.rsplit("/", 1)[-1]
     if (
         first.rpartition(".")[2] != second.rpartition(".")[2]

@@ -14,10 +14,14 @@ from mlops_advisor.tools.audit_workflow.rules import _docs
 
 MANY: Final = 5  # files; less is a sample
 _LEFT: Final = re.compile(
-    r"(?:[-_. ](?:old|copy|copie|backup|bak|temp|tmp|orig|deprecated|unused|final_final|2_old)\d{0,2}"
-    r"|\(\d{1,2}\)|[-_ ]Copy\d{1,2}| copy(?: \d{1,2})?|^Untitled\d{0,3}|^(?:old|temp|tmp|backup|copy_of)[-_ ]\w{1,60})$",
+    r"(?:[-_. ](?:old|copy|copie|backup|bak|temp|tmp|orig|deprecated|unused|final_final|"
+    r"2_old)\d{0,2}"
+    r"|\(\d{1,2}\)|[-_ ]Copy\d{1,2}| copy(?: \d{1,2})?|^Untitled\d{0,3}|^(?:old|temp|tmp|backup|"
+    r"copy_of)[-_ ]\w{1,60})$",
     re.IGNORECASE,
 )
+# Marks that tell a left-over even when what it was copied from is gone.
+_ALONE: Final = re.compile(r"(?i)copy|[-_. ](?:old|backup|bak|orig|deprecated)|^untitled")
 _ENDS: Final = (
     ".py",
     ".ipynb",
@@ -30,6 +34,10 @@ _ENDS: Final = (
     ".toml",
     ".dockerfile",
 )
+_OLD_FOLDER: Final = re.compile(
+    r"(?i)^(?:old|backup|bak|deprecated|archived?|unused|trash|legacy_copy)$|[-_](?:old|backup|bak|copy)$"
+)
+_NOT_HERE: Final = ("{{", "node_modules", "fixtures", "/tests/data")
 _BACKUPS: Final = (".bak", ".orig", ".old", ".swp", ".py~", ".save", ".rej")
 _MEANT: Final = re.compile(
     r"(?:^|[/_-])(?:backup_(?:db|data|model)|make_backup|temp(?:erature|late|oral)|tempfile|create_temp|gold|"
@@ -51,7 +59,7 @@ def copies(repo: AuditRepository) -> Iterator[Hit]:
         if hit is not None:
             told.add(path)
             yield hit
-    for hit in _repeats(repo, told):
+    for hit in (*_folders(repo, told), *_repeats(repo, told)):
         told.add(hit.path)
         yield hit
     for path in repo.code.product:
@@ -64,30 +72,24 @@ def copies(repo: AuditRepository) -> Iterator[Hit]:
 def _by_name(repo: AuditRepository, path: str) -> Hit | None:
     name = path.rsplit("/", 1)[-1]
     low = name.lower()
-    if path.endswith("/") or _MEANT.search(path) or "{{" in path or "node_modules" in path:
+    if path.endswith("/") or _MEANT.search(path) or any(w in f"/{path}" for w in _NOT_HERE):
         return None
-    ignored = any(s.path == path and "gitignore" in s.reason for s in repo.workspace.skipped)
-    if ignored or "fixtures" in path or "/tests/data" in f"/{path}":
-        return None
-    if low.endswith(_BACKUPS) and path in repo.paths:
-        return Hit(
-            path, 1, f"`{name}` is a backup of an editor or a person: git keeps old versions."
-        )
-    if not low.endswith(_ENDS):
-        return None
+    if low.endswith(_BACKUPS):
+        if any(s.path == path and "gitignore" in s.reason for s in repo.workspace.skipped):
+            return None
+        what = f"`{name}` is a backup of an editor or a person: git keeps old versions."
+        return Hit(path, 1, what)
     stem = name.rpartition(".")[0]
-    found = _LEFT.search(stem)
-    if found is None or path not in repo.files:
+    found = _LEFT.search(stem) if low.endswith(_ENDS) and path in repo.files else None
+    if found is None:
         return None
     original = _original(repo, path, stem, found.group(0))
-    if not original and stem.lower().startswith(("old", "temp", "tmp", "backup")):
-        return None
-    if not original and not stem.lower().startswith("untitled") and "opy" not in found.group(0):
+    if not original and not _ALONE.search(found.group(0)):
         return None
     beside = f" of `{original}`" if original else ""
     return Hit(
         path,
-        1,
+        0 if path.endswith(".ipynb") else 1,
         f"By its name `{name}` is a left-over copy{beside}: nobody can tell which one is in use.",
         f"Delete `{path}`; git keeps what was.",
         also=((original, 1),) if original else (),
@@ -95,10 +97,37 @@ def _by_name(repo: AuditRepository, path: str) -> Hit | None:
     )
 
 
+def _folders(repo: AuditRepository, told: set[str]) -> Iterator[Hit]:
+    """Folders of old code, one finding each, where the same files live on elsewhere."""
+    seen: set[str] = set()
+    for path in repo.code.product:
+        parts = path.split("/")[:-1]
+        depth = next((i for i, p in enumerate(parts) if _OLD_FOLDER.search(p)), -1)
+        folder = "/".join(parts[: depth + 1])
+        if depth < 0 or folder in seen or path in told or _docs.is_template(path):
+            continue
+        others = [
+            p for p in repo.named(path.rsplit("/", 1)[-1].lower()) if not p.startswith(f"{folder}/")
+        ]
+        if others:
+            seen.add(folder)
+            yield Hit(
+                path,
+                0 if path.endswith(".ipynb") else 1,
+                f"`{folder}/` keeps old copies (`{path}` beside `{others[0]}`): nobody can tell "
+                "which one is in use.",
+                f"Delete `{folder}/`; git keeps what was.",
+                also=((others[0], 1),),
+                confidence=0.75,
+            )
+
+
 def _original(repo: AuditRepository, path: str, stem: str, mark: str) -> str:
     """Path of the file whose copy one is by its name, in the same folder first; empty when none."""
     folder, _, name = path.rpartition("/")
     suffix = name.rpartition(".")[2]
+    if stem == mark:
+        return ""
     plain = stem[: -len(mark)] if stem.endswith(mark) else ""
     if not plain:
         plain = re.sub(r"^(?:old|temp|tmp|backup|copy_of)[-_ ]", "", stem, flags=re.IGNORECASE)
@@ -134,9 +163,10 @@ def _repeats(repo: AuditRepository, told: set[str]) -> Iterator[Hit]:
                     yield Hit(
                         copy,
                         1,
-                        f"`{copy.rsplit('/', 1)[-1]}` repeats `{first.rsplit('/', 1)[-1]}` nearly line by "
+                        f"`{copy.rsplit('/', 1)[-1]}` repeats `{first.rsplit('/', 1)[-1]}` "
+                        "nearly line by "
                         "line: a change of one misses the other.",
-                        f"Keep one of the two, and pass what differs as an argument.",
+                        "Keep one of the two, and pass what differs as an argument.",
                         also=((first, 1),),
                     )
 
@@ -160,7 +190,7 @@ def _which(repo: AuditRepository, one: str, two: str) -> tuple[str, str]:
 
 
 def _commented(repo: AuditRepository, path: str) -> Hit | None:
-    """A module with nothing but code behind comment signs."""
+    """Report a module with nothing but code behind comment signs."""
     module = repo.python[path]
     if module.calls or module.functions or module.classes or module.constants or module.imports:
         return None

@@ -60,10 +60,23 @@ _USUAL: Final = {
     "7077": ("spark",),
 }
 _CURLS: Final = ("curl", "http ", "requests.", "wget", "httpie", "post ", "get ")
-_OWN_PATHS: Final = ("/docs", "/redoc", "/openapi.json", "/metrics", "/health", "/static", "/api", "/ui", "/lab", "/tree",
-                     "/v1", "/v2", "/2015-03-31", "/invocations", "/ping", "/admin", "/graphql", "/seldon", "/ray")  # fmt: skip
-_PYTHON: Final = re.compile(r"\bpython(?:\s{1,2}version)?[\s:*`=>v-]{1,6}(3\.\d{1,2})(\s{0,2}\+|\s{1,2}(?:or|and) (?:higher|above|later|newer|up))?", re.IGNORECASE)  # fmt: skip
-_REQUIRES: Final = re.compile(r"(?:requires-python|python_requires)\s{0,3}=\s{0,3}[\"']([^\"'\n]{1,60})[\"']|^python\s{0,3}=\s{0,3}[\"']([^\"'\n]{1,60})[\"']", re.MULTILINE)  # fmt: skip
+_OWN_PATHS: Final = (
+    "/docs", "/redoc", "/openapi.json", "/metrics", "/health", "/static", "/api", "/ui", "/lab",
+    "/tree", "/v1", "/v2", "/2015-03-31", "/invocations", "/ping", "/admin", "/graphql",
+    "/seldon", "/ray",
+)  # fmt: skip
+_PYTHON: Final = re.compile(
+    r"\bpython(?:\s{1,2}version)?[\s:*`=>v-]{1,6}(3\.\d{1,2})"
+    r"(\s{0,2}\+|\s{1,2}(?:or|and) (?:higher|above|later|newer|up))?",
+    re.IGNORECASE,
+)
+_REQUIRES: Final = re.compile(
+    r"(?:requires-python|python_requires)\s{0,3}=\s{0,3}[\"']([^\"'\n]{1,60})[\"']|"
+    r"^python\s{0,3}=\s{0,3}[\"']([^\"'\n]{1,60})[\"']",
+    re.MULTILINE,
+)
+_DATA: Final = (".csv", ".lock", ".svg", ".html")
+_SMALL_TEXT: Final = 50_000
 _PINNED: Final = re.compile(
     r"versions? (?:of|for) (?:all )?(?:the )?(?:dependenc|packages|librar)[a-z]{1,5}[^.\n]{0,30}"
     r"\b(?:specified|pinned|fixed|locked)|dependencies are (?:all )?(?:pinned|locked|fixed)|"
@@ -119,11 +132,9 @@ def _ports_in_files(repo: Repository) -> frozenset[str]:
     documents = {d.path for d in repo.documents}
     found: set[str] = set()
     for path in repo.files:
-        if path in documents or path.endswith(
-            (".csv", ".ipynb", ".lock", ".svg", ".json", ".html")
-        ):
-            if not path.endswith((".json", ".ipynb")) or len(repo.text(path)) > 50_000:  # noqa: PLR2004
-                continue
+        large = path.endswith((".json", ".ipynb")) and len(repo.text(path)) > _SMALL_TEXT
+        if path in documents or path.endswith(_DATA) or large:
+            continue
         found.update(_NUMBER.findall(repo.text(path)[:200_000]))
     return frozenset(found)
 
@@ -169,7 +180,8 @@ def _unknown(repo: AuditRepository, port: str, text: str) -> bool:
     if port in _ports_in_files(repo):
         return False
     if re.search(
-        rf"(?:-p|--port|--publish)[= ]{{1,2}}(?:[\d.]{{1,20}}:)?{port}\b|\b{port}:\d{{2,5}}|-L\s?{port}",
+        rf"(?:-p|--port|--publish)[= ]{{1,2}}(?:[\d.]{{1,20}}:)?{port}\b|\b{port}:\d{{2,5}}|"
+        rf"-L\s?{port}",
         text,
     ):
         return False
@@ -182,7 +194,7 @@ def _unknown(repo: AuditRepository, port: str, text: str) -> bool:
 
 @shared
 def _lowered(repo: Repository) -> frozenset[str]:
-    """Packages that code imports and commands name, lower case."""
+    """Collect packages that code imports and words of commands, lower case."""
     found: set[str] = set()
     for module in repo.code.modules.values():
         found |= {r.lower() for r in module.roots}
@@ -197,17 +209,14 @@ def _lowered(repo: Repository) -> frozenset[str]:
 def _listening(repo: Repository) -> frozenset[str]:
     """Ports that services of this repository listen on, as far as files say."""
     found: set[str] = set()
-    for instructions in repo.dockerfiles.values():
-        for item in instructions:
-            if item.name == "EXPOSE":
-                found.update(re.findall(r"\b\d{4,5}\b", item.text[:200]))
-            elif item.name in ("CMD", "ENTRYPOINT"):
-                found.update(re.findall(r"(?:port[= ]{1,2}|:)(\d{4,5})\b", item.text[:600]))
-    for file in repo.compose:
-        for doc in file.docs:
-            for _, service in doc.pairs("services"):
-                for node in service.list_at("ports"):
-                    found.update(re.findall(r"(?<!\d)\d{4,5}(?!\d)", node.text[:80]))
+    for item in (i for instructions in repo.dockerfiles.values() for i in instructions):
+        if item.name == "EXPOSE":
+            found.update(_NUMBER.findall(item.text[:200]))
+        elif item.name in ("CMD", "ENTRYPOINT"):
+            found.update(re.findall(r"(?:port[= ]{1,2}|:)(\d{4,5})\b", item.text[:600]))
+    services = (s for f in repo.compose for d in f.docs for _, s in d.pairs("services"))
+    for node in (n for s in services for n in s.list_at("ports")):
+        found.update(_NUMBER.findall(node.text[:80]))
     for module in repo.code.product.values():
         for call in module.calls:
             value = call.kwargs.get("port")
@@ -238,7 +247,7 @@ def _served(path: str, routes: frozenset[str]) -> bool:
 
 
 def _python(repo: AuditRepository, document: Document) -> Iterator[Hit]:
-    """A version of Python that the settings of the package exclude."""
+    """Report a version of Python that the settings of the package exclude."""
     if document.path.count("/") or not document.path.lower().startswith("readme"):
         return
     low, high, place = _bounds(repo)
@@ -247,7 +256,7 @@ def _python(repo: AuditRepository, document: Document) -> Iterator[Hit]:
     for sentence in document.sentences:
         found = _PYTHON.search(sentence.text[:600])
         if found is None or re.search(
-            r"\b(?:tested|from|between|through)\b|3\.\d{1,2}\s{0,2}[,/–-]", sentence.text.lower()
+            r"\b(?:tested|from|between|through)\b|3\.\d{1,2}\s{0,2}[,/-]", sentence.text.lower()
         ):
             continue
         stated = int(found.group(1).partition(".")[2])
@@ -267,7 +276,7 @@ def _python(repo: AuditRepository, document: Document) -> Iterator[Hit]:
 
 
 def _bounds(repo: AuditRepository) -> tuple[int, int, tuple[str, int] | None]:
-    """Lowest minor version allowed, the first one not allowed (0: none), and where it is written."""
+    """Lowest minor version allowed, the first one not allowed (0: none), and their place."""
     for path in ("pyproject.toml", "setup.py", "setup.cfg"):
         text = repo.text(path)
         found = _REQUIRES.search(text)

@@ -12,17 +12,20 @@ from mlops_advisor.tools.audit_workflow.rules import _docs_claims
 from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
-_BRANCH: Final = re.compile(
-    r"^([\s│|]{0,120})[├└|+`]──?─?\s{0,2}(\S[^#<]{0,160}?)\s{0,80}(?:(?:<-|#|<--|→|:\s|-\s|\().{0,400})?$"
-)
+_BRANCH: Final = re.compile(r"^([\s│|]{0,120})[├└|+`]──?─?\s{0,2}(\S.{0,300})$")
+_NOTE: Final = re.compile(r"<-|#|→|:\s|\s-\s|\s\(|\s{2}")
 _PLACE: Final = re.compile(
     r"[<>*{}$%…]|\.\.\.|your|path/to|xxx|example|foo|<|my_|\bname\b", re.IGNORECASE
 )
 _RUNTIME: Final = frozenset(
-    "data models model logs log outputs output mlruns artifacts reports report env venv .env .venv wandb checkpoints"
-    " runs cache .cache tmp temp build dist raw processed interim external figures images assets results weights"
-    " saved_models trained_models datasets dataset plots node_modules __pycache__ .git .dvc lightning_logs multirun"
-    " static screenshots img media pics docs notebooks references etc predictions metrics features vectorizers".split()
+    "data models model logs log outputs output mlruns artifacts reports report env venv .env "
+    ".venv wandb checkpoints"
+    " runs cache .cache tmp temp build dist raw processed interim external figures images "
+    "assets results weights"
+    " saved_models trained_models datasets dataset plots node_modules __pycache__ .git .dvc "
+    "lightning_logs multirun"
+    " static screenshots img media pics docs notebooks references etc predictions metrics "
+    "features vectorizers".split()
 )
 _TEXTS: Final = (".txt", ".md", ".lock")
 _CODE: Final = (
@@ -46,8 +49,10 @@ _INLINE: Final = re.compile(r"`([^`\n]{3,200})`")
 _PROMPT: Final = re.compile(r"^\s{0,8}(?:[$>%]|\(\w{1,20}\)\s?\$|PS>|C:\\>)\s{1,3}")
 _RUNS: Final = re.compile(
     r"(?:^|[;&|]\s{0,3}|\brun\s{1,3})(?:[A-Z_]{2,30}=\S{1,80}\s{1,3}){0,3}(?:sudo\s{1,2})?"
-    r"(?:python[\d.]{0,4}|bash|sh|source|streamlit run|papermill|jupyter \w{1,12}|torchrun|chmod \+x|spark-submit|"
-    r"prefect deploy|docker[- ]compose -f|docker build -f|docker build [^;&|]{0,80}? -f|pip[\d.]{0,3} install -r|"
+    r"(?:python[\d.]{0,4}|bash|sh|source|streamlit run|papermill|jupyter \w{1,12}|torchrun|"
+    r"chmod \+x|spark-submit|"
+    r"prefect deploy|docker[- ]compose -f|docker build -f|docker build [^;&|]{0,80}? -f|"
+    r"pip[\d.]{0,3} install -r|"
     r"conda env create -f|conda env create --file|kubectl (?:apply|create) -f|locust -f)"
     r"\s{1,3}(?:-[uOB]\s{1,2}|-W\S{0,20}\s{1,2})?[\"']?([\w./\\~-]{1,200}\.[A-Za-z]{1,12})\b"
 )
@@ -66,13 +71,16 @@ _BADGES: Final = (
     ("circleci.com/gh", (".circleci/config.yml",), "CircleCI"),
     ("ci.appveyor.com", ("appveyor.yml", ".appveyor.yml"), "AppVeyor"),
 )
-_CREATES: Final = r"(?:touch|>|cp|mv|nano|vim|creat\w{0,4}|sav\w{0,3}|wget|curl|download\w{0,3}|generat\w{0,4}|renam\w{0,3}|call(?:ed)?|writ\w{1,4}|add|cat|produc\w{1,3}|output)"  # fmt: skip
+_CREATES: Final = (
+    r"(?:touch|>|cp|mv|nano|vim|creat\w{0,4}|sav\w{0,3}|wget|curl|download\w{0,3}|"
+    r"generat\w{0,4}|renam\w{0,3}|call(?:ed)?|writ\w{1,4}|add|cat|produc\w{1,3}|output)"
+)
 _MIN_TREE: Final = 5
-_MAX_HITS: Final = 6
+_MAX_HITS: Final = 10
 
 
 def missing(repo: AuditRepository) -> Iterator[Hit]:
-    """What documents name and the repository does not hold."""
+    """Find what documents name and the repository does not hold."""
     for document in _docs_claims.documents(repo):
         name = document.path.rsplit("/", 1)[-1].lower()
         if not (name.startswith("readme") or "/" not in document.path) or repo.is_aside(
@@ -129,7 +137,9 @@ def _trees(repo: AuditRepository, document: Document) -> Iterator[Hit]:
         found = _BRANCH.match(line[:600])
         if found:
             gap = 0
-            block.append((number, len(found.group(1)), found.group(2).strip().strip("`*")))
+            block.append(
+                (number, len(found.group(1)), _NOTE.split(found.group(2))[0].strip().strip("`*"))
+            )
         elif block and (gap > 1 or line.strip().startswith("```")):
             hit = _tree(repo, document.path, block)
             if hit is not None:
@@ -169,7 +179,8 @@ def _tree(repo: AuditRepository, path: str, block: list[tuple[int, int, str]]) -
     return Hit(
         path,
         absent[0][0],
-        f"The folder tree shows {names}{more}, which {'does' if len(absent) == 1 else 'do'} not exist.",
+        f"The folder tree shows {names}{more}, which {'does' if len(absent) == 1 else 'do'} not "
+        "exist.",
         "Correct the tree, or leave it to `tree -L 2`.",
         also=tuple((path, n) for n, _ in absent[1:5]),
         severity=MEDIUM,
@@ -392,9 +403,9 @@ def _badges(repo: AuditRepository, document: Document) -> Iterator[Hit]:
                 and (".svg" in line or "badge" in line)
             ):
                 yield _badge(document.path, number, f"{name}, and no file sets {name} up")
-        if "codecov.io" in line and ("svg" in line or "badge" in line):
-            if not any("cov" in repo.text(p).lower() for p in repo.ci_paths):
-                yield _badge(document.path, number, "Codecov, and no CI job measures coverage")
+        shown = "codecov.io" in line and ("svg" in line or "badge" in line)
+        if shown and not any("cov" in repo.text(p).lower() for p in repo.ci_paths):
+            yield _badge(document.path, number, "Codecov, and no CI job measures coverage")
 
 
 def _badge(path: str, line: int, what: str) -> Hit:

@@ -28,18 +28,36 @@ _WORDS: Final = (
     (
         "day",
         re.compile(
-            r"\bdaily\b|\b(?:every|each) (?:day|night|morning|evening)\b|\bnightly\b|\bonce (?:a|per) day\b"
+            r"\bdaily\b|\b(?:every|each) (?:day|night|morning|evening)\b|\bnightly\b|"
+            r"\bonce (?:a|per) day\b"
         ),
     ),
     ("week", re.compile(r"\bweekly\b|\b(?:every|each) week\b|\bonce (?:a|per) week\b")),
     ("month", re.compile(r"\bmonthly\b|\b(?:every|each) month\b|\bonce (?:a|per) month\b")),
 )
+_DAY_WORDS: Final = tuple(re.compile(rf"\b{day}s?\b|\b{day[:3]}\b\.?(?=\s|$|,)") for day in _DAYS)
+_PRESETS: Final = {
+    "hourly": "hour",
+    "daily": "day",
+    "midnight": "day",
+    "weekly": "week",
+    "monthly": "month",
+}
+_ROUND: Final = {
+    ("hour", 24): ("day", 1),
+    ("minute", 60): ("hour", 1),
+    ("day", 7): ("week", 1),
+}
+_FREE: Final = ("*", "?")
+_FIELDS: Final = 5
+_FEW_DAYS: Final = 3
 _SUFFIXES: Final = (".py", ".yml", ".yaml", ".tf", ".sh", ".toml", ".json", ".cfg")
 _COMMENT: Final = re.compile(r"(?:#|//)\s{0,4}(.{3,200})")
 
 
 def mismatches(repo: AuditRepository) -> Iterator[Hit]:
     """Schedules that a comment on the line, or the one above it, states otherwise."""
+    yield from _names(repo)
     for path in repo.files:
         low = path.lower()
         if not (low.endswith(_SUFFIXES) or "crontab" in low) or _docs.is_template(path):
@@ -54,6 +72,45 @@ def mismatches(repo: AuditRepository) -> Iterator[Hit]:
                 yield hit
 
 
+def _names(repo: AuditRepository) -> Iterator[Hit]:
+    """Schedules that the name or description of the same job states otherwise."""
+    for file in repo.yaml_files(holding=("cron:",)):
+        for doc in file.docs if not _docs.is_template(file.path) else ():
+            crons = [n for _, n in doc.find("cron") if n.text]
+            name = doc.child("name")
+            if len(crons) == 1 and name is not None and name.text:
+                why = contradiction(crons[0].text.strip(), _spaced(name.text))
+                if why:
+                    yield _named(file.path, crons[0].line, name.text, crons[0].text, why)
+    for path, module in repo.code.product.items():
+        for call in module.calls:
+            given = [call.kwargs.get(k) for k in ("schedule", "schedule_interval", "cron")]
+            expression = next((g for g in given if isinstance(g, str)), "")
+            names = (
+                [call.text_of(k) for k in ("dag_id", "description", "name")] if expression else []
+            )
+            for name_ in filter(None, (*names, call.text_of("dag_id", 0) if names else "")):
+                why = contradiction(expression.strip(), _spaced(name_))
+                if why:
+                    yield _named(path, call.line, name_, expression, why)
+                    break
+
+
+def _spaced(name: str) -> str:
+    return re.sub(r"[_-]", " ", name[:200]).lower()
+
+
+def _named(path: str, line: int, name: str, expression: str, why: str) -> Hit:
+    return Hit(
+        path,
+        line,
+        f"The job is called `{name[:80]}`, and `{expression}` runs {why}.",
+        "Correct the one that is wrong; who reads the name relies on it.",
+        severity=MEDIUM,
+        confidence=0.8,
+    )
+
+
 def _line(path: str, lines: list[str], number: int, line: str) -> Hit | None:
     bare = line.strip()
     if bare.startswith(("#", "//")):
@@ -66,9 +123,10 @@ def _line(path: str, lines: list[str], number: int, line: str) -> Hit | None:
     if found is None and preset is None:
         return None
     low = code.lower()
-    if not any(k in low or k in (lines[number - 2].lower() if number > 1 else "") for k in _KEYS):
-        if not ("cron" in path.lower() and found is not None):
-            return None
+    above = lines[number - 2].lower() if number > 1 else ""
+    told = any(k in low or k in above for k in _KEYS)
+    if not told and not ("cron" in path.lower() and found is not None):
+        return None
     expression = found.group(1) if found is not None else f"@{preset.group(1)}" if preset else ""
     said = _said(lines, number, line)
     if not said:
@@ -110,75 +168,72 @@ def contradiction(expression: str, said: str) -> str:
     every = _EVERY.search(said)
     if every:
         wanted = "minute" if every.group(2).startswith("min") else every.group(2)
-        if (wanted, int(every.group(1))) == (unit, count):
-            return ""
-        if wanted == "hour" and unit == "day" and every.group(1) == "24":
-            return ""
-        if wanted == "minute" and unit == "hour" and every.group(1) == "60":
-            return ""
-        return words
+        asked = _ROUND.get((wanted, int(every.group(1))), (wanted, int(every.group(1))))
+        return "" if asked == (unit, count) else words
     stated = [name for name, pattern in _WORDS if pattern.search(said)]
-    days = [
-        i
-        for i, day in enumerate(_DAYS)
-        if re.search(rf"\b{day}s?\b|\b{_SHORT[i]}\b\.?(?=\s|$|,)", said)
-    ]
+    days = [i for i, pattern in enumerate(_DAY_WORDS) if pattern.search(said)]
     if len(stated) == 1 and not (stated[0] == "day" and days):
         if stated[0] == unit and count == 1:
             return _wrong_hour(expression, said, words)
-        if stated[0] == "day" and unit == "week" and _weekdays(expression) > 3:  # noqa: PLR2004
-            return ""
-        return words
-    if not stated and days and len(days) == 1 and unit in ("week", "day", "hour", "month"):
-        fields = expression.split()
-        ran = _day_numbers(fields[4]) if len(fields) == 5 else None  # noqa: PLR2004
-        if ran is not None and days[0] not in ran:
-            return words
-        return "" if unit == "week" else words
+        working = stated[0] == "day" and unit == "week" and len(_ran(expression)) > _FEW_DAYS
+        return "" if working else words
+    if not stated and len(days) == 1:
+        return words if unit != "week" or days[0] not in _ran(expression) else ""
     return _wrong_hour(expression, said, words) if not stated else ""
 
 
 def _frequency(expression: str) -> tuple[str, int, str] | None:
-    """Unit, number of units between runs, and words for it."""
-    presets = {
-        "hourly": "hour",
-        "daily": "day",
-        "midnight": "day",
-        "weekly": "week",
-        "monthly": "month",
-    }
+    """Give the unit, the number of units between runs, and words for it."""
     if expression.startswith("@"):
-        unit = presets.get(expression[1:])
+        unit = _PRESETS.get(expression[1:])
         return (unit, 1, f"every {unit}") if unit else None
-    minute, hour, day, month, weekday = expression.split()
-    free = ("*", "?")
-    found: tuple[str, int] | None = None
-    if minute in free and hour in free:
-        found = ("minute", 1)
-    elif minute.startswith("*/") and hour in free and minute[2:].isdigit():
-        found = ("minute", int(minute[2:]))
-    elif hour in free and minute.isdigit():
-        found = ("hour", 1)
-    elif hour.startswith("*/") and minute.isdigit() and hour[2:].isdigit():
-        found = ("hour", int(hour[2:]))
-    elif not (hour.isdigit() and (minute.isdigit() or minute in free)):
+    fields = expression.split()
+    if len(fields) != _FIELDS:
         return None
+    minute, hour, day, month, weekday = fields
+    found = _within_a_day(minute, hour)
     if found is not None:
-        if day in free and weekday in free:
-            number = f"{found[1]} {found[0]}s" if found[1] > 1 else found[0]
-            return found[0], found[1], f"every {number}"
+        if day not in _FREE or weekday not in _FREE:
+            return None
+        number = f"{found[1]} {found[0]}s" if found[1] > 1 else found[0]
+        return found[0], found[1], f"every {number}"
+    if not (hour.isdigit() and (minute.isdigit() or minute in _FREE)):
         return None
-    if day in free and weekday in free:
-        return "day", 1, "every day"
-    if day.startswith("*/") and day[2:].isdigit() and weekday in free:
-        return "day", int(day[2:]), f"every {day[2:]} days"
-    if day in free:
-        days = _day_numbers(weekday)
+    return _by_days(day, month, weekday)
+
+
+def _by_days(day: str, month: str, weekday: str) -> tuple[str, int, str] | None:
+    """Give the same for what runs once on some days."""
+    if day in _FREE:
+        days = _day_numbers(weekday) if weekday not in _FREE else set(range(7))
+        if days is not None and len(days) == len(_DAYS):
+            return "day", 1, "every day"
         names = ", ".join(_DAYS[d].capitalize() for d in sorted(days)) if days else weekday
         return "week", 1, f"on {names}"
-    if weekday in free and month in free:
-        return "month", 1, f"on day {day} of each month"
+    if weekday not in _FREE:
+        return None
+    if day[2:].isdigit() and day.startswith("*/"):
+        return "day", int(day[2:]), f"every {day[2:]} days"
+    return ("month", 1, f"on day {day} of each month") if month in _FREE else None
+
+
+def _within_a_day(minute: str, hour: str) -> tuple[str, int] | None:
+    """Give unit and number of what runs several times a day; None when it does not."""
+    if hour in _FREE:
+        if minute in _FREE:
+            return "minute", 1
+        if minute.startswith("*/") and minute[2:].isdigit():
+            return "minute", int(minute[2:])
+        return ("hour", 1) if minute.isdigit() else None
+    if hour.startswith("*/") and minute.isdigit() and hour[2:].isdigit():
+        return "hour", int(hour[2:])
     return None
+
+
+def _ran(expression: str) -> set[int]:
+    """Days of the week on which an expression runs, where it names some."""
+    fields = expression.split()
+    return (_day_numbers(fields[4]) or set()) if len(fields) == _FIELDS else set()
 
 
 def _day_numbers(field: str) -> set[int] | None:
@@ -199,15 +254,10 @@ def _number(text: str) -> int | None:
     return _SHORT.index(text[:3]) if text[:3] in _SHORT else None
 
 
-def _weekdays(expression: str) -> int:
-    fields = expression.split()
-    return len(_day_numbers(fields[4]) or ()) if len(fields) == 5 else 0  # noqa: PLR2004
-
-
 def _wrong_hour(expression: str, said: str, words: str) -> str:
     """Words for the hour, when the text states another one; time zones may move it."""
     fields = expression.split()
-    if len(fields) != 5 or not fields[1].isdigit() or not fields[0].isdigit():  # noqa: PLR2004
+    if len(fields) != _FIELDS or not fields[1].isdigit() or not fields[0].isdigit():
         return ""
     if re.search(r"\b(?:[a-z]{2,4}t|utc|gmt|local|time zone|timezone|ist|jst|kst)\b", said):
         return ""

@@ -16,10 +16,12 @@ from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
 
 _PIPELINES: Final = ("flow", "workflow", "pipeline", "dag", "job", "graph")
 _PROMOTE_WORDS: Final = re.compile(
-    r"(?:^|_)(?:register|promote|deploy|publish|release|push)(?:_|$|[a-z]{0,3}_)|register_model|deploy_model|push_model"
+    r"(?:^|_)(?:register|promote|deploy|publish|release|push)(?:_|$|[a-z]{0,3}_)|register_model|"
+    r"deploy_model|push_model"
 )
 _EVALUATE_WORDS: Final = re.compile(
-    r"evaluat|validate_model|model_validation|test_model(?!_deploy)|score_model|(?:compute|calculate|calc|get|log)_(?:metrics|accuracy|scores?)|(?:^|_)eval(?:_|$)|model_test"
+    r"evaluat|validate_model|model_validation|test_model(?!_deploy)|score_model|(?:compute|"
+    r"calculate|calc|get|log)_(?:metrics|accuracy|scores?)|(?:^|_)eval(?:_|$)|model_test"
 )
 _OPERATOR: Final = re.compile(r"Operator$|^task$")
 
@@ -48,7 +50,7 @@ def early_releases(repo: AuditRepository) -> Iterator[Hit]:
 
 def _inside(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Within one function: registered at line n, measured only later."""
-    for one in releases(repo, view):
+    for one in releases(view):
         if one.kind == "save" or gated(repo, one):
             continue
         scope: ast.AST = view.function(one.call) or view.tree
@@ -111,7 +113,7 @@ def _role(repo: AuditRepository, view: View, call: ast.Call) -> str:
 def _releases(repo: AuditRepository, view: View, function: AnyFunction) -> bool:
     for where, one in reach(repo, view, function):
         inside = {id(c) for c in calls_in(where, one)}
-        if any(id(r.call) in inside and r.kind != "save" for r in releases(repo, where)):
+        if any(id(r.call) in inside and r.kind != "save" for r in releases(where)):
             return True
     return False
 

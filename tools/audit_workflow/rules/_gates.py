@@ -20,7 +20,8 @@ _PROMOTES: Final = frozenset(
     " create_endpoint update_endpoint deploy_model".split()
 )
 _REGISTERS: Final = frozenset(
-    "register_model create_model_version create_model_package link_model push_to_hub RegisterModel".split()
+    "register_model create_model_version create_model_package link_model push_to_hub"
+    " RegisterModel".split()
 )
 _SDKS: Final = frozenset(
     ("sagemaker", "azureml", "azure", "google", "mlflow", "boto3", "databricks")
@@ -33,18 +34,33 @@ _SAVES: Final = frozenset(
     " mlflow.transformers.log_model".split()
 )
 _SAVE_ENDS: Final = frozenset(("save_model", "save_pretrained", "save", "dump_model"))
+_ENDS: Final = (
+    _PROMOTES
+    | _REGISTERS
+    | _SAVE_ENDS
+    | frozenset(("log_model", "register", "upload", "pack", "Pusher", "deploy", "dump"))
+)
 _GATES: Final = frozenset(
     "validate_evaluation_results ConditionStep Condition If BranchPythonOperator"
     " ShortCircuitOperator conditional Evaluator".split()
 )
 _GATE_NAMES: Final = re.compile(
-    r"gate|(?:^|_)(?:validate|check|verify|compare|assert|should|is_better|is_good|passes|meets|beats|approve)"
-    r"\w{0,40}(?:model|metric|performance|score|accuracy|quality|champion|challenger|threshold|deploy|promot|register|$)"
+    r"gate|(?:^|_)(?:validate|check|verify|compare|assert|should|is_better|is_good|passes|meets|"
+    r"beats|approve)"
+    r"\w{0,40}(?:model|metric|performance|score|accuracy|quality|champion|challenger|threshold|"
+    r"deploy|promot|register|$)"
 )
 _DECISIONS: Final = re.compile(
-    r"should|approv|accept|passed|passes|is_better|better|improv|bless|promot|deploy_|_deploy|decision|is_good|ok_to|"
-    r"meets|eligible|register_|qualif|beats|winner|valid",
+    r"should|approv|accept|passed|passes|is_better|better|improv|bless|promot|deploy_|_deploy|"
+    r"decision|is_good|ok_to|meets|eligible|qualif|beats|winner|is_valid|validated",
     re.IGNORECASE,
+)
+_ORDERS: Final = (ast.Lt, ast.LtE, ast.Gt, ast.GtE)
+# `if args.register_model`: a switch that a person sets, not what an evaluation found.
+_SWITCHES: Final = re.compile(
+    r"^(?:args|cfg|config|conf|params|settings|opts?|options|flags|FLAGS|self\.(?:args|cfg|"
+    r"config))\.|"
+    r"^(?:do_|no_|skip_|enable_)?(?:register|deploy|promote|push)(?:_model)?$"
 )
 _STOPS: Final = ("sys.exit", "exit", "quit", "SystemExit")
 _APPROVAL: Final = (
@@ -70,10 +86,13 @@ class Release:
         return self.call.lineno
 
 
-def releases(repo: AuditRepository, view: View) -> list[Release]:
-    """Calls of a module that promote, register or save a model, in the order of the source."""
+def releases(view: View) -> list[Release]:
+    """List calls of a module that promote, register or save a model, in the order of the source."""
     found = []
     for call in view.calls:
+        bare = call.func
+        if (getattr(bare, "attr", "") or getattr(bare, "id", "")) not in _ENDS:
+            continue
         kind = _kind(view, call)
         if kind:
             found.append(Release(view, call, kind, last(view.name(call))))
@@ -81,35 +100,38 @@ def releases(repo: AuditRepository, view: View) -> list[Release]:
 
 
 def _kind(view: View, call: ast.Call) -> str:
-    name, roots = view.name(call), view.module.roots
+    name = view.name(call)
     end = last(name)
     if end in _PROMOTES:
         return "promote" if _to_production(view, call) else "register"
-    if end in _REGISTERS and not _is_archive(name):
+    if _registers(view, call, name):
         return "register"
-    if end == "log_model" and View.arg(call, "registered_model_name") is not None:
-        literal = View.arg(call, "registered_model_name")
-        return "" if isinstance(literal, ast.Constant) and literal.value is None else "register"
-    if end == "register" and roots & {"sagemaker", "azureml", "azure"}:
-        return "register" if "atexit" not in name and "model" in name.lower() else ""
-    if end == "upload" and name.endswith("Model.upload"):
-        return "register"
-    if name.startswith("bentoml.") and end in ("save_model", "save", "pack"):
-        return "register"
-    if end == "deploy" and roots & _SDKS and not name.startswith(("prefect", "bentoml.deploy")):
-        owner = dotted(call).lower()
-        return (
-            "promote"
-            if any(w in owner for w in ("model", "endpoint", "estimator", "predictor", "client"))
-            else ""
-        )
-    if end == "Pusher" and View.arg(call, "model_blessing") is None and "tfx" in name:
+    if _deploys(view, call, name):
         return "promote"
     return "save" if _saves(view, call, name) else ""
 
 
-def _is_archive(name: str) -> bool:
-    return "torch.hub" in name
+def _registers(view: View, call: ast.Call, name: str) -> bool:
+    end, roots = last(name), view.module.roots
+    if end == "log_model":
+        given = View.arg(call, "registered_model_name")
+        return given is not None and not (isinstance(given, ast.Constant) and given.value is None)
+    if end == "register":
+        return bool(roots & {"sagemaker", "azureml", "azure"}) and "model" in name.lower()
+    return (
+        (end in _REGISTERS and "torch.hub" not in name)
+        or name.endswith("Model.upload")
+        or (name.startswith("bentoml.") and end in ("save_model", "save", "pack"))
+    )
+
+
+def _deploys(view: View, call: ast.Call, name: str) -> bool:
+    if last(name) == "Pusher":
+        return View.arg(call, "model_blessing") is None and "tfx" in name
+    if last(name) != "deploy" or not view.module.roots & _SDKS or name.startswith("prefect"):
+        return False
+    owner = dotted(call).lower()
+    return any(w in owner for w in ("model", "endpoint", "estimator", "predictor", "client"))
 
 
 def _to_production(view: View, call: ast.Call) -> bool:
@@ -169,28 +191,19 @@ def _is_model(view: View, node: ast.expr) -> bool:
 # --- gates -----------------------------------------------------------------------------------
 
 
-def judges(view: View, test: ast.expr) -> bool:
+def judges(test: ast.expr) -> bool:
     """Tell whether a condition compares a metric, or asks for a decision made of one."""
     for node in ast.walk(test):
-        if isinstance(node, ast.Compare) and any(
-            isinstance(o, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for o in node.ops
-        ):
-            if any(_metric_like(n) for n in _words(node)):
-                return True
-        name = (
-            node.id
-            if isinstance(node, ast.Name)
-            else node.attr
-            if isinstance(node, ast.Attribute)
-            else ""
-        )
-        if name and (_DECISIONS.search(name) or _GATE_NAMES.search(name.lower())):
-            return True
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and _DECISIONS.search(node.value[:60])
-        ):
+        if isinstance(node, ast.Compare) and any(isinstance(o, _ORDERS) for o in node.ops):
+            decides = any(_metric_like(n) for n in _words(node))
+        elif isinstance(node, (ast.Name, ast.Attribute)):
+            name = node.id if isinstance(node, ast.Name) else node.attr
+            found = _DECISIONS.search(name) or _GATE_NAMES.search(name.lower())
+            decides = found is not None and not _SWITCHES.match(ast.unparse(node))
+        else:
+            text = node.value if isinstance(node, ast.Constant) else ""
+            decides = isinstance(text, str) and _DECISIONS.search(text[:60]) is not None
+        if decides:
             return True
     return False
 
@@ -210,15 +223,16 @@ def _metric_like(word: str) -> bool:
     return is_metric(word) or any(is_metric(p) for p in parts if len(p) > 1)
 
 
-def stops(view: View, body: list[ast.stmt]) -> bool:
+def stops(body: list[ast.stmt]) -> bool:
     """Tell whether a branch ends the function or the program."""
-    for statement in body:
-        if isinstance(statement, (ast.Raise, ast.Return, ast.Continue, ast.Break)):
-            return True
-        if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-            if view.name(statement.value) in _STOPS:
-                return True
-    return False
+    return any(isinstance(s, (ast.Return, ast.Continue, ast.Break)) or fails(s) for s in body)
+
+
+def fails(statement: ast.stmt) -> bool:
+    """Tell whether a statement raises or exits."""
+    if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
+        return dotted(statement.value).removesuffix("()") in _STOPS
+    return isinstance(statement, ast.Raise)
 
 
 def gated(repo: AuditRepository, release: Release) -> bool:
@@ -234,7 +248,7 @@ def gated(repo: AuditRepository, release: Release) -> bool:
 def _decided(repo: AuditRepository, view: View, call: ast.Call, depth: int) -> bool:
     child: ast.AST = call
     for up in view.above(call):
-        if isinstance(up, (ast.If, ast.IfExp)) and child is not up.test and judges(view, up.test):
+        if isinstance(up, (ast.If, ast.IfExp)) and child is not up.test and judges(up.test):
             return True
         if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef)):
             break
@@ -256,12 +270,12 @@ def _judged_before(
     for node in view.below(scope, ast.If, ast.Assert):
         if node.lineno >= call.lineno or view.function(node) is not function:
             continue
-        if isinstance(node, ast.Assert) and judges(view, node.test):
+        if isinstance(node, ast.Assert) and judges(node.test):
             return True
         if (
             isinstance(node, ast.If)
-            and judges(view, node.test)
-            and (stops(view, node.body) or stops(view, node.orelse))
+            and judges(node.test)
+            and (stops(node.body) or stops(node.orelse))
         ):
             return True
     for other in calls_in(view, scope):
@@ -285,7 +299,7 @@ def _raises(view: View, function: AnyFunction) -> bool:
 def _sites(
     repo: AuditRepository, view: View, function: AnyFunction
 ) -> Iterator[tuple[View, ast.Call]]:
-    """Calls of a function, in its own module and in those that import it."""
+    """Find calls of a function, in its own module and in those that import it."""
     for path in (view.path, *sorted(repo.code.importers.get(view.path, ()))):
         if path in repo.code.tests:
             continue
@@ -307,3 +321,8 @@ def gate_exists(repo: Repository) -> bool:
         and fact.outcome is Outcome.PRESENT
         and (fact.strength or 0) >= Strength.WIRED
     )
+
+
+def training_paths(repo: AuditRepository) -> frozenset[str]:
+    """Modules that take part in training, notebooks that train included."""
+    return repo.code.training_code | frozenset(repo.code.training)

@@ -115,7 +115,7 @@ def predicting_route(repo: Repository, path: str) -> int:
 
 @shared
 def in_use(repo: Repository) -> list[str]:
-    """Serving modules, those that an image, a manifest or a command starts first."""
+    """List serving modules, those that an image, a manifest or a command starts first."""
     serving = [p for p in repo.code.serving if not repo.is_aside(p) and "{{" not in p]
     started: set[str] = set()
     for run in (*repo.runs.images, *repo.runs.cluster, *repo.runs.ci):
@@ -163,7 +163,7 @@ def _endpoint_nodes(repo: Repository) -> list[tuple[str, Node, str]]:
 
 @shared
 def drift_calls(repo: Repository) -> list[CallHit]:
-    """Calls outside tests and examples that measure drift or quality of live data."""
+    """Find calls outside tests and examples that measure drift or quality of live data."""
     hits = [
         h
         for h in repo.code.calls(*_MEASURES)
@@ -200,7 +200,22 @@ def scheduled(repo: AuditRepository, path: str) -> bool:
         return True
     flows = {f.path for f in repo.flows.all}
     fired = {t.path for t in repo.flows.triggers if not t.off}
+    if any(_deployed_flow(repo, p) for p in _naming(repo, path)):
+        return True
     return bool(fired & users & flows) or any(_deployed_flow(repo, p) for p in users & flows)
+
+
+def _naming(repo: Repository, path: str) -> list[str]:
+    """Modules that name a module as text: as a script or as `package.module`."""
+    name = path.rsplit("/", 1)[-1]
+    dotted = re.compile(
+        rf"[\"'/]{re.escape(name)}\b|[\w.]\.{re.escape(name.removesuffix('.py'))}[\"':]"
+    )
+    return [
+        p
+        for p in repo.code.product
+        if p != path and name.removesuffix(".py") in repo.text(p) and dotted.search(repo.text(p))
+    ]
 
 
 def _users(repo: Repository, path: str) -> frozenset[str]:
@@ -216,7 +231,7 @@ def _users(repo: Repository, path: str) -> frozenset[str]:
 
 
 def _deployed_flow(repo: Repository, path: str) -> bool:
-    """A schedule written for the flow: by its own calls, or in a file that names it."""
+    """Tell whether a flow has a schedule: in its own calls, or in a file that names it."""
     text = repo.text(path)
     if re.search(
         r"\b(?:schedule|schedule_interval|cron|interval|timetable)\s{0,3}=\s{0,3}[^N\s]", text
@@ -225,7 +240,7 @@ def _deployed_flow(repo: Repository, path: str) -> bool:
     name = path.rsplit("/", 1)[-1]
     for other in repo.ending(".yaml", ".yml"):
         body = repo.text(other)
-        if name in body and re.search(r"(?:cron|interval|schedule):\s{0,4}[^\s#n{\[]", body):
+        if name in body and re.search(r"(?:cron|interval|schedule):[ \t]{0,4}[^\s#n{\[]", body):
             return True
     return False
 

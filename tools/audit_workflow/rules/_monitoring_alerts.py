@@ -13,6 +13,11 @@ from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _RECEIVERS: Final = re.compile(r"_configs$|Configs$")
+_BLANK: Final = re.compile(
+    r"(?i)@(?:example\.|email\.com|domain\.)|<[a-z_ -]{3,40}>|\byour[-_ ]|changeme|services/"
+    r"(?:X{2,}|T0{3,}|\.\.\.)|"
+    r"/X{3,}|placeholder"
+)
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]{2,120}")
 _WORDS: Final = frozenset(
     "sum rate irate increase avg min max count by without on ignoring group_left group_right and or"
@@ -28,8 +33,10 @@ _COMMON: Final = (
     "process_", "python_", "node_", "container_", "kube", "go_", "prometheus_", "scrape_", "ALERTS",
     "jvm_", "redis_", "pg_", "mysql_", "nginx_", "istio_", "envoy_", "bentoml_", "BENTOML_", "ray_",
     "nv_", "triton", "seldon_", "kserve_", "probe_", "DCGM_", "machine_", "airflow_", "kafka_",
-    "rabbitmq_", "celery_", "grafana_", "alertmanager_", "apiserver_", "http_", "flask_", "fastapi_",
-    "starlette_", "gunicorn_", "uvicorn_", "vllm", "ts_", "mlflow_", "traefik_", "haproxy_", "mongodb_",
+    "rabbitmq_", "celery_", "grafana_", "alertmanager_", "apiserver_", "http_", "flask_",
+    "fastapi_",
+    "starlette_", "gunicorn_", "uvicorn_", "vllm", "ts_", "mlflow_", "traefik_", "haproxy_",
+    "mongodb_",
     "elasticsearch_", "cadvisor_", "windows_", "argo", "etcd_", "coredns_", "net_", "aws_", "dcgm_",
     "request_", "requests_", "revision_", "queue_", "autoscaler_", "feast_", "tensorflow", ":",
     "torchserve", "MemoryUtilization", "CPUUtilization", "knative_", "rest_client_", "rest_server_",
@@ -76,16 +83,23 @@ def receivers(repo: Repository) -> tuple[list[str], list[tuple[str, int, str]]]:
                         good.append(file.path)
                     elif receiver.text_at("name"):
                         empty.append((file.path, receiver.line, receiver.text_at("name")))
-                if holder.list_at("contactPoints") or holder.list_at("contact_points"):
-                    good.append(file.path)
+                for point in (*holder.list_at("contactPoints"), *holder.list_at("contact_points")):
+                    texts = [n.text for _, n in point.walk() if n.text]
+                    if any(_BLANK.search(t) for t in texts):
+                        name = point.text_at("name") or "contact point"
+                        empty.append((file.path, point.line, name))
+                    else:
+                        good.append(file.path)
     return good, empty
 
 
 def _addressed(node: Node) -> bool:
-    return any(
-        item.map and any(v.truthy for k, v in item.map.items() if k != "send_resolved")
-        for item in node.list_at()
-    )
+    """Tell whether an entry of a receiver holds an address that is no placeholder."""
+    for item in node.list_at():
+        values = [v for k, v in item.pairs() if k != "send_resolved" and v.truthy]
+        if values and not any(_BLANK.search(v.text) for v in values):
+            return True
+    return False
 
 
 @shared
@@ -103,6 +117,8 @@ def unknown_metrics(repo: AuditRepository) -> Iterator[Hit]:
     if not nodes:
         return
     exported = exported_metrics(repo)
+    if exported is not None:
+        exported |= _recorded(repo)
     if exported is None:
         return
     for path, node in nodes:
@@ -121,6 +137,18 @@ def unknown_metrics(repo: AuditRepository) -> Iterator[Hit]:
             )
 
 
+@shared
+def _recorded(repo: Repository) -> frozenset[str]:
+    """Names of recording rules."""
+    return frozenset(
+        n.text
+        for f in repo.yaml_files(holding=("record:",))
+        for d in f.docs
+        for _, n in d.find("record")
+        if n.text
+    )
+
+
 def metrics_in(expr: str) -> list[str]:
     """Names of metrics in a PromQL expression."""
     plain = re.sub(r"\{[^{}]{0,500}\}|\"[^\"]{0,200}\"|\[[^\]]{0,40}\]", " ", expr[:4_000])
@@ -128,7 +156,7 @@ def metrics_in(expr: str) -> list[str]:
         r"\b(?:by|without|on|ignoring|group_left|group_right)\s{0,4}\([^()]{0,300}\)", " ", plain
     )
     found = dict.fromkeys(_METRIC.findall(re.sub(r"\$\w{1,60}", " ", plain)))
-    return [m for m in found if m not in _WORDS and "_" in m and not m.startswith("__")]
+    return [m for m in found if m not in _WORDS and "_" in m and ":" not in m and m[:2] != "__"]
 
 
 def _known(name: str, exported: frozenset[str]) -> bool:

@@ -33,9 +33,9 @@ def empty(repo: AuditRepository) -> Iterator[Hit]:
     yield from _in_yaml(repo)
     for view in repo.views():
         text = repo.text(view.path).lower()
-        if ("mail" in text or "recipient" in text) and not view.module.notebook:
-            if not _docs.aside(repo, view.path):
-                yield from _in_code(view)
+        spoken = "mail" in text or "recipient" in text
+        if spoken and not view.module.notebook and not _docs.aside(repo, view.path):
+            yield from _in_code(view)
 
 
 def _in_yaml(repo: AuditRepository) -> Iterator[Hit]:
@@ -53,27 +53,30 @@ def _in_yaml(repo: AuditRepository) -> Iterator[Hit]:
 def _in_code(view: View) -> Iterator[Hit]:
     for values in view.assigned.values():
         for name, given in values.items():
-            if _RECIPIENTS.match(last(name)) and len(given) == 1 and _is_empty(given[0]):
-                if not _filled_later(view, name):
-                    yield _hit(view.path, given[0].lineno, name)
+            only = _RECIPIENTS.match(last(name)) and len(given) == 1 and _is_empty(given[0])
+            if only and not _filled_later(view, name):
+                yield _hit(view.path, given[0].lineno, name)
     for call in view.calls:
         for keyword in call.keywords:
             if keyword.arg and _RECIPIENTS.match(keyword.arg):
                 yield from _value(view, keyword.arg, keyword.value)
     for node in view.of(ast.Dict):
-        keys = {k.value: v for k, v in zip(node.keys, node.values, strict=True) if _is_text(k)}
-        for key, value in keys.items():
-            if _RECIPIENTS.match(key):
-                yield from _value(view, key, value)
-        flag = next((f for f in _FLAGS if _is_true(keys.get(f))), "")
-        if flag and "email" not in keys and None not in node.keys:
-            line = keys[flag].lineno
-            yield Hit(
-                view.path,
-                line,
-                f"`{flag}` is on and `email` is not set: the message about a failed run goes to nobody.",
-                "Set `email` to the address of the team.",
-            )
+        yield from _in_dict(view, node)
+
+
+def _in_dict(view: View, node: ast.Dict) -> Iterator[Hit]:
+    keys = {_text(k): v for k, v in zip(node.keys, node.values, strict=True) if _text(k)}
+    for key, value in keys.items():
+        if _RECIPIENTS.match(key):
+            yield from _value(view, key, value)
+    flag = next((f for f in _FLAGS if _is_true(keys.get(f))), "")
+    if flag and "email" not in keys and None not in node.keys:
+        yield Hit(
+            view.path,
+            keys[flag].lineno,
+            f"`{flag}` is on and `email` is not set: the message of a failed run reaches no one.",
+            "Set `email` to the address of the team.",
+        )
 
 
 def _value(view: View, name: str, value: ast.expr) -> Iterator[Hit]:
@@ -81,19 +84,20 @@ def _value(view: View, name: str, value: ast.expr) -> Iterator[Hit]:
         yield _hit(view.path, value.lineno, name)
         return
     parts = value.elts if isinstance(value, (ast.List, ast.Tuple)) else [value]
-    texts = [p.value for p in parts if _is_text(p)]
+    texts = [_text(p) for p in parts if _text(p)]
     if texts and len(texts) == len(parts) and all(_NOBODY.search(t) for t in texts):
         yield Hit(
             view.path,
             value.lineno,
-            f"`{name}` holds only the address of an example: the messages meant for it reach nobody.",
+            f"`{name}` holds only the address of an example: the messages meant for it reach "
+            "nobody.",
             f"Set `{name}` to the address of the team that reacts.",
             severity=MEDIUM,
         )
 
 
-def _is_text(node: ast.expr | None) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str)
+def _text(node: ast.expr | None) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def _is_true(node: ast.expr | None) -> bool:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.parse.shell import Instruction
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.repository import Repository
 from mlops_advisor.tools.evidence.workloads import Workload
 
-_LOCAL: Final = ("localhost", "127.0.0.1", "host.docker.internal", "0.0.0.0", "172.17.0.1")
+_OWN: Final = ("localhost", "127.0.0.1", "0.0.0.0")  # noqa: S104 - compared, not bound
+_LOCAL: Final = (*_OWN, "host.docker.internal", "172.17.0.1")
 _PORT: Final = re.compile(
     r"(?:--port|-p|--bind|-b|--http-port)[ =]{1,2}(?:[\d.]{1,20}:)?(\d{2,5})\b|:(\d{2,5})\b"
 )
@@ -45,7 +47,7 @@ class Fault(NamedTuple):
 
 
 def targets(repo: Repository) -> Iterator[Target]:
-    """Static targets of every scrape job."""
+    """Go through static targets of every scrape job."""
     for file in repo.yaml_files(holding=("scrape_configs",)):
         for doc in file.docs:
             for job in doc.list_at("scrape_configs"):
@@ -65,7 +67,7 @@ def targets(repo: Repository) -> Iterator[Target]:
 
 
 def faults(repo: AuditRepository) -> Iterator[Fault]:
-    """Targets that cannot be reached or answer nothing."""
+    """Find targets that cannot be reached or answer nothing."""
     services = [w for w in repo.workloads if w.system == "compose"]
     names = {w.name: w for w in services}
     for w in services:
@@ -81,7 +83,7 @@ def faults(repo: AuditRepository) -> Iterator[Fault]:
             continue
         service = names.get(target.host)
         if service is None:
-            why = _unreachable(repo, target, names, objects, scraper)
+            why = _unreachable(target, names, objects, scraper)
             if why:
                 yield Fault(target.path, target.line, why)
             continue
@@ -90,7 +92,8 @@ def faults(repo: AuditRepository) -> Iterator[Fault]:
             yield Fault(
                 target.path,
                 target.line,
-                f"`{target.host}:{target.port}` is scraped, but the service `{target.host}` listens "
+                f"`{target.host}:{target.port}` is scraped, but the service `{target.host}` "
+                "listens "
                 f"on {', '.join(sorted(ports))}.",
             )
             continue
@@ -99,8 +102,46 @@ def faults(repo: AuditRepository) -> Iterator[Fault]:
             yield Fault(target.path, target.line, why)
 
 
+def cluster_faults(repo: AuditRepository) -> Iterator[Fault]:
+    """Find annotations and monitors of a cluster that name a port that is not there."""
+    for workload in (w for w in repo.workloads if w.system == "k8s"):
+        ports = {p.target for p in workload.ports if p.target.isdigit()}
+        for template in _templates(repo, workload):
+            asked = template.get("metadata", "annotations", "prometheus.io/port")
+            several = len(workload.pod.list_at("containers")) > 1
+            if asked is None or not ports or several or not asked.text.isdigit():
+                continue
+            if asked.text not in ports:
+                yield Fault(
+                    workload.path,
+                    asked.line,
+                    f"Port {asked.text} is scraped, but the container `{workload.name}` opens "
+                    f"{', '.join(sorted(ports))}.",
+                )
+    names = {
+        p.text_at("name") for m in repo.kinds("Service") for p in m.node.list_at("spec", "ports")
+    }
+    for monitor in repo.kinds("ServiceMonitor") if names else ():
+        for end in monitor.node.list_at("spec", "endpoints"):
+            port = end.child("port")
+            if port is not None and port.text and port.text not in names and "tpl" not in port.text:
+                listed = ", ".join(f"`{n}`" for n in sorted(names - {""})) or "none with a name"
+                why = f"The monitor scrapes the port `{port.text}`; the services have {listed}."
+                yield Fault(monitor.path, port.line, why)
+
+
+def _templates(repo: Repository, workload: Workload) -> list[Node]:
+    """Pod templates, or pods, that hold a container."""
+    return [
+        n
+        for m in repo.manifests
+        if m.path == workload.path
+        for n in m.node.below()
+        if n.child("spec") is workload.pod
+    ]
+
+
 def _unreachable(
-    repo: AuditRepository,
     target: Target,
     names: dict[str, Workload],
     objects: set[str],
@@ -108,7 +149,7 @@ def _unreachable(
 ) -> str:
     if scraper is None or scraper.node.text_at("network_mode") == "host":
         return ""
-    if target.host in ("localhost", "127.0.0.1", "0.0.0.0"):
+    if target.host in _OWN:
         if target.port == "9090":
             return ""
         return (
@@ -142,7 +183,7 @@ def _listening(repo: AuditRepository, service: Workload) -> set[str]:
     return found
 
 
-def _image(repo: AuditRepository, service: Workload):  # type: ignore[no-untyped-def]  # noqa: ANN202
+def _image(repo: AuditRepository, service: Workload) -> list[Instruction]:
     build = service.node.child("build")
     if build is None:
         return []
@@ -188,7 +229,10 @@ def _no_path(repo: AuditRepository, service: Workload, target: Target) -> str:
     want = target.metrics.rstrip("/") or "/"
     if want in methods:
         if "get" not in methods[want]:
-            return f"`{want}` of `{service.name}` answers {', '.join(sorted(methods[want])).upper()} only; Prometheus sends GET."
+            return (
+                f"`{want}` of `{service.name}` answers "
+                f"{', '.join(sorted(methods[want])).upper()} only; Prometheus sends GET."
+            )
         return ""
     if any(_METRIC_APPS.search(repo.text(p)) for p in modules):
         return ""

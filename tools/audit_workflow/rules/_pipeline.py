@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple, cast
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
 
@@ -159,6 +161,15 @@ class Definition:
     function: AnyFunction
 
 
+def views_holding(repo: AuditRepository, *words: str, tests: bool = False) -> Iterator[View]:
+    """Trees of the modules whose text holds one of some words, without tests unless asked for."""
+    for path in repo.python:
+        if (tests or not is_test_path(path)) and any(w in repo.text(path) for w in words):
+            view = repo.view(path)
+            if view is not None:
+                yield view
+
+
 def tasks_of(view: View) -> list[Task]:
     """Find functions that an orchestrator runs as tasks, in the order of the source."""
     return _decorated(view, TASK_MAKERS)
@@ -224,10 +235,12 @@ def _functions(repo: AuditRepository, view: View) -> dict[str, AnyFunction]:
 
 def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition | None:
     """Find the function of this workspace that an expression names or calls."""
-    raw = dotted(node).removesuffix("()")
+    raw = "" if isinstance(node, ast.Call) else dotted(node)
     if not raw or raw.startswith("?") or "()" in raw:
         return None
     here = _functions(repo, view)
+    if _shadowed(view, node, raw.partition(".")[0]):
+        return None
     if raw in here and raw not in view.aliases:
         return Definition(view, here[raw])
     head, _, tail = raw.partition(".")
@@ -242,10 +255,64 @@ def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition 
     module, _, name = full.rpartition(".")
     if full.startswith(".") and not module.strip("."):
         module = "." * (len(full) - len(full.lstrip(".")))
-    path = repo.code.resolve(module, view.path) if module else ""
+    path = importable(repo, module, view.path) if module else ""
     other = repo.view(path) if path and path != view.path else None
     function = _functions(repo, other).get(name) if other is not None else None
     return Definition(other, function) if other is not None and function is not None else None
+
+
+def _shadowed(view: View, node: ast.AST, name: str) -> bool:
+    """Tell whether a name stands for something of a function around, not of the module."""
+    if name == "self":
+        return False
+    for up in view.above(node):
+        if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            args = up.args
+            plain = (*args.posonlyargs, *args.args, *args.kwonlyargs)
+            if any(a.arg == name for a in plain) or name in view.assigned.get(up, ()):
+                return True
+            if any(getattr(s, "name", "") == name for s in up.body):
+                return True
+    return False
+
+
+def importable(repo: AuditRepository, module: str, origin: str) -> str:
+    """Path of the module that an import means for sure; empty when it may mean another one."""
+    path = repo.code.resolve(module, origin)
+    if not path or module.startswith("."):
+        return path
+    if module.partition(".")[0] in sys.stdlib_module_names:
+        return ""
+    key = ("importable", module, origin.rpartition("/")[0])
+    if key not in repo.shared:
+        repo.shared[key] = _reachable(repo, module, origin, path)
+    return path if repo.shared[key] else ""
+
+
+def _reachable(repo: AuditRepository, module: str, origin: str, path: str) -> bool:
+    """Tell whether the folder that holds a module is one that Python searches, not a package."""
+    end = f"{module.replace('.', '/')}.py"
+    whole = f"{module.replace('.', '/')}/__init__.py"
+    tail = end if path.endswith(end) else whole
+    base = path[: -len(tail)].rstrip("/")
+    here = origin.rpartition("/")[0]
+    if base and f"{base}/__init__.py" in repo.files and base != here:
+        return False
+    same = [p for p in _namesakes(repo, module) if p == end or p.endswith((f"/{end}", f"/{whole}"))]
+    return len(same) <= 1 or base == here
+
+
+def _namesakes(repo: AuditRepository, module: str) -> list[str]:
+    key = "modules by name"
+    if key not in repo.shared:
+        found: dict[str, list[str]] = {}
+        for path in repo.python:
+            parts = path.removesuffix(".py").split("/")
+            name = parts[-2] if parts[-1] == "__init__" and len(parts) > 1 else parts[-1]
+            found.setdefault(name, []).append(path)
+        repo.shared[key] = found
+    names = cast("dict[str, list[str]]", repo.shared[key])
+    return names.get(module.rpartition(".")[2], [])
 
 
 def own_calls(view: View, node: ast.AST) -> list[ast.Call]:

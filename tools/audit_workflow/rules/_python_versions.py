@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.parse.tree import Node
 
 _FROM: Final = re.compile(
     r"(?:^|/)python:(\d)\.(\d{1,2})\b|-py(\d)\.?(\d{1,2})\b|-python(\d)\.(\d{1,2})\b"
 )
 _PLAIN: Final = re.compile(r"\b(3)\.(\d{1,2})\b")
+_RUNTIME_WORDS: Final = ("untime: python3.", 'untime: "python3.', "untime: 'python3.")
 _RUNTIME: Final = re.compile(r"\bpython(3)\.(\d{1,2})\b")
 _CLAUSE: Final = re.compile(
     r"(\^|~=|~|>=|<=|==|!=|>|<|)\s{0,3}(\d)(?:\.(\d{1,2}))?(?:\.[\d*]{1,3})?"
 )
 _REQUIRES: Final = re.compile(
-    r"^\s{0,8}(?:requires-python|python|python_requires|python_version)\s{0,4}=\s{0,4}[\"']([^\"'\n]{1,60})[\"']"
+    r"^\s{0,8}(?:requires-python|python|python_requires|"
+    r"python_version)\s{0,4}=\s{0,4}[\"']([^\"'\n]{1,60})[\"']"
 )
 _CONDA: Final = re.compile(r"^\s{0,8}-\s{0,4}[\"']?python\s{0,2}(?:==?|>=|~=)\s{0,2}(3)\.(\d{1,2})")
 
@@ -87,20 +90,22 @@ def of_platforms(repo: AuditRepository) -> Iterator[Stated]:
         found = re.match(r"python-(3)\.(\d{1,2})", repo.text(path)[:40].strip())
         if found:
             yield Stated(path, 1, "the platform", _pair(found))
-    for path in repo.named("bentofile.yaml"):
-        for doc in repo.yaml(path).docs:
-            node = doc.get("docker", "python_version")
-            if node is not None and (found := _PLAIN.search(node.text)):
-                yield Stated(path, node.line, "the bento", _pair(found))
-    for file in repo.yaml_files(holding=("untime: python3.", 'untime: "python3.')):
+    for file in repo.yaml_files(holding=_RUNTIME_WORDS, named=("bentofile.yaml",)):
         for doc in file.docs:
-            for _, node in doc.find("Runtime", "runtime"):
-                if found := _RUNTIME.search(node.text):
-                    yield Stated(file.path, node.line, "the function", _pair(found))
+            yield from _of_document(file.path, doc)
     for path, block in repo.resources("aws_lambda_function", "google_cloudfunctions"):
         for line, text in block.body:
             if "runtime" in text and (found := _RUNTIME.search(text)):
                 yield Stated(path, line, "the function", _pair(found))
+
+
+def _of_document(path: str, doc: Node) -> Iterator[Stated]:
+    node = doc.get("docker", "python_version")
+    if node is not None and (found := _PLAIN.search(node.text)):
+        yield Stated(path, node.line, "the bento", _pair(found))
+    for _, runtime in doc.find("Runtime", "runtime"):
+        if found := _RUNTIME.search(runtime.text):
+            yield Stated(path, runtime.line, "the function", _pair(found))
 
 
 def of_projects(repo: AuditRepository) -> Iterator[Stated]:

@@ -161,17 +161,17 @@ def _method(
 
 def _does(repo: AuditRepository, view: View, function: AnyFunction, route: str, style: str) -> str:
     words = f"{route} {function.name}".lower()
-    if any(w in words for w in _OTHER_PATHS) and not any(w in words for w in _PREDICT_WORDS):
+    asks = any(w in words for w in _PREDICT_WORDS)
+    if any(w in words for w in _OTHER_PATHS) and not asks:
         return "other"
     if any(w in words for w in _TRAIN_WORDS) and "predict" not in words:
         return "train"
-    if any(w in words for w in _PREDICT_WORDS):
-        return "predict"
-    if any(w in words for w in _ADMIN_WORDS):
+    if not asks and any(w in words for w in _ADMIN_WORDS):
         return "admin"
-    if style in ("kserve", "litserve", "sagemaker", "bentoml", "azure"):
+    if asks or style in ("kserve", "litserve", "sagemaker", "bentoml", "azure"):
         return "predict"
-    if view.path not in repo.code.serving_code and style == "http" and not _near_model(repo, view):
+    far = view.path not in repo.code.serving_code and style == "http"
+    if far and not _near_model(repo, view):
         return "other"
     return "predict" if predicts(repo, view, function) else "other"
 
@@ -206,12 +206,12 @@ def prediction(
 
 
 def calls_in(view: View, node: ast.AST) -> list[ast.Call]:
-    """Calls below a node, in the order of the source."""
+    """List calls below a node, in the order of the source."""
     return sorted(view.below(node, ast.Call), key=lambda c: (c.lineno, c.col_offset))
 
 
 def callee(repo: AuditRepository, view: View, call: ast.Call) -> tuple[View, AnyFunction] | None:
-    """Function of this workspace that a call starts, if it can be told."""
+    """Find the function of this workspace that a call starts, if it can be told."""
     raw = dotted(call)
     name = raw.removesuffix("()")
     head, _, tail = name.rpartition(".")

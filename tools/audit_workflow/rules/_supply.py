@@ -44,6 +44,7 @@ _MANIFEST_NAME: Final = re.compile(
 )
 _POETRY_TABLES: Final = (("tool", "poetry", "dependencies"), ("tool", "poetry", "dev-dependencies"))
 _MAX_LINES: Final = 3_000
+_MISSES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ def _projects(repo: Repository) -> Iterator[Manifest]:
         for _, group in tree.pairs("project", "optional-dependencies"):
             texts += [n.text for n in group.items or ()]
         start = _line(repo, path, "dependencies")
-        entries = [e for t in texts if (e := entry(t, _find(repo, path, t, start))) is not None]
+        entries = _entries(repo, path, texts, start)
         for table in _POETRY_TABLES:
             entries += _poetry(repo, path, tree, table)
         for name, group in tree.pairs("tool", "poetry", "group"):
@@ -240,10 +241,33 @@ def _projects(repo: Repository) -> Iterator[Manifest]:
             yield Manifest(path, "pyproject", tuple(entries), start, locked, library=library)
 
 
-def _find(repo: Repository, path: str, text: str, start: int) -> int:
-    return (
-        repo.line_of(path, text[:60], max(start - 2, 0)) or repo.line_of(path, text[:60]) or start
-    )
+def _located(
+    repo: Repository, path: str, texts: Iterable[str], start: int
+) -> Iterator[tuple[str, int]]:
+    """Give texts of a list with their lines, searched downwards from where the list begins."""
+    at, misses = max(start - 1, 0), 0
+    for text in texts:
+        line = 0
+        if misses < _MISSES:
+            line = repo.line_of(path, text[:60], max(at - 1, 0))
+            misses += not line
+        at = line or at
+        yield text, line or start
+
+
+def _entries(repo: Repository, path: str, texts: Iterable[str], start: int) -> list[Entry]:
+    found = (entry(text, line) for text, line in _located(repo, path, texts, start))
+    return [e for e in found if e is not None]
+
+
+def _keys(repo: Repository, path: str, above: int) -> dict[str, int]:
+    """Lines of the keys of one table of a TOML file."""
+    found: dict[str, int] = {}
+    for number, line in enumerate(repo.lines(path)[above : above + _MAX_LINES], above + 1):
+        if line.startswith("["):
+            break
+        found.setdefault(line.partition("=")[0].strip(" \t\"'").lower(), number)
+    return found
 
 
 def _frozen_beside(repo: Repository, path: str) -> bool:
@@ -263,11 +287,12 @@ def _poetry(
     repo: Repository, path: str, tree: Node, table: tuple[str, ...], header: str = ""
 ) -> Iterator[Entry]:
     above = _line(repo, path, f"[tool.poetry.{header + '.' if header else ''}{table[-1]}")
+    lines = _keys(repo, path, above)
     for name, node in tree.pairs(*table):
         if name.lower() == "python" or node.child("path") is not None:
             continue
         version = node.text_at("version") if node.map is not None else node.text
-        line = repo.line_of(path, name, above) or above
+        line = lines.get(name.lower(), above)
         git = node.text_at("git")
         if git:
             ref = node.text_at("rev") or node.text_at("tag")
@@ -286,9 +311,10 @@ def _pipfiles(repo: Repository) -> Iterator[Manifest]:
         entries = []
         for table in ("packages", "dev-packages"):
             above = repo.line_of(path, f"[{table}]")
+            lines = _keys(repo, path, above)
             for name, node in tree.pairs(table):
                 version = node.text_at("version") if node.map is not None else node.text
-                line = repo.line_of(path, name, above) or above
+                line = lines.get(name.lower(), above)
                 entries.append(Entry(line, name.lower(), version.replace("*", "")))
         locked = bool(locked_by(repo, path, ("pipfile.lock",), up=False))
         start = entries[0].line if entries else 1
@@ -341,7 +367,7 @@ def _setup(repo: Repository) -> Iterator[Manifest]:
             value = view.literal(given)
             texts = [t for t in value if isinstance(t, str)] if isinstance(value, list) else []
             start = given.lineno if given is not None else call.lineno
-            entries = [e for t in texts if (e := entry(t, _find(repo, path, t, start))) is not None]
+            entries = _entries(repo, path, texts, start)
             if given is None or texts:
                 locked = _frozen_beside(repo, path) or bool(locked_by(repo, path, up=False))
                 line = start if entries else call.lineno

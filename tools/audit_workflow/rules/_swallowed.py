@@ -8,22 +8,23 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.view import AnyFunction, ScopeNode, View, dotted, last
 
 _BROAD: Final = frozenset(("", "Exception", "BaseException"))
 _OUTSIDE: Final = frozenset(
     "RequestException HTTPError ConnectionError Timeout URLError ClientError BotoCoreError"
     " NoCredentialsError S3UploadFailedError OSError IOError MlflowException RestException"
-    " SQLAlchemyError OperationalError DatabaseError GoogleAPIError GoogleCloudError NotFound"
-    " AzureError HttpResponseError ApiException ResourceNotFoundError S3Error CommError"
-    " RuntimeError FileNotFoundError CalledProcessError EmptyDataError ParserError"
+    " SQLAlchemyError OperationalError DatabaseError GoogleAPIError GoogleCloudError"
+    " AzureError HttpResponseError ApiException S3Error CommError"
+    " RuntimeError CalledProcessError EmptyDataError ParserError"
     " AirflowException KafkaError RedisError".split()
 )
 _ENDS: Final = frozenset(
     "exit _exit abort fail set_exception fail_step send_error skip exit_with_error die fatal"
     " kill".split()
 )
-_TELLS: Final = re.compile(
+TELLS: Final = re.compile(
     r"^(?:print|pprint|echo|secho|debug|info|warning|warn|error|exception|critical|log|print_exc|"
     r"print_exception|write|format_exc|record_exception|capture_exception|log_message|show_message"
     r"|markdown|notify|success)$"
@@ -84,9 +85,12 @@ def swallows(  # noqa: PLR0911 - one return for each reason to be silent
     work = _work(view, tried)
     if bare and not _only_cleans(tried):
         return _bare(view, handler, work)
-    if not broad and not caught & _OUTSIDE:
-        return None
     quiet = _only_tells(view, handler)
+    lost = (
+        "FileNotFoundError" in caught and quiet == "only prints or logs" and _is_main(view, tried)
+    )
+    if not broad and not caught & _OUTSIDE and not lost:
+        return None
     if (
         quiet is None
         or _only_cleans(tried)
@@ -125,7 +129,7 @@ def _swallowed(
 ) -> Swallowed:
     caught = ", ".join(sorted(_caught(handler)))
     around = f"`{work}`" if work else "what is tried"
-    at_top = view.function(handler) is None or _is_main(view, handler)
+    at_top = _is_main(view, handler)
     then = "the process ends with exit code 0" if at_top else "the code goes on without it"
     if view.module.notebook:
         then = "the cells below go on without it"
@@ -140,7 +144,7 @@ def _swallowed(
 
 def _is_main(view: View, node: ast.AST) -> bool:
     function = view.function(node)
-    return function is not None and function.name in ("main", "run", "cli")
+    return function is None or function.name in ("main", "run", "cli")
 
 
 # --- what the handler does ---------------------------------------------------------------------
@@ -173,12 +177,14 @@ def _does(view: View, handler: ast.ExceptHandler, statement: ast.stmt) -> str:
     if isinstance(statement, (ast.Pass, ast.Continue)) or _mere(statement):
         result = "nothing"
     elif isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
-        told = _TELLS.match(last(dotted(statement.value.func)))
+        told = TELLS.match(last(dotted(statement.value.func)))
         result = "tells" if told else "more"
     elif isinstance(statement, ast.Return):
         given = _empty(statement.value) or _answers(view, handler, statement.value)
         result = "gives up" if given else "more"
-    elif isinstance(statement, ast.Assign) and _empty(statement.value):
+    elif isinstance(statement, ast.Assign) and (
+        _empty(statement.value) or isinstance(statement.value, ast.Constant)
+    ):
         result = "falls back"
     return result
 
@@ -219,7 +225,7 @@ def _empty(value: ast.expr | None) -> bool:
     if value is None:
         return True
     if isinstance(value, ast.Constant):
-        return value.value in (None, False, "", 0, -1, 1)
+        return value.value is None or value.value is False or value.value == ""
     if isinstance(value, (ast.List, ast.Tuple, ast.Set)):
         return all(_empty(e) for e in value.elts)
     if isinstance(value, ast.Call):
@@ -245,7 +251,7 @@ def _work(view: View, tried: ast.Try) -> str:
         short = last(name)
         if short in ("copy", "create_engine", "format", "startswith", "update", "process_time"):
             continue
-        if _TELLS.match(short) and not short.startswith("write"):
+        if TELLS.match(short) and not short.startswith("write"):
             continue
         owner = name.rpartition(".")[0]
         if (
@@ -306,7 +312,7 @@ def _optional(view: View, tried: ast.Try, handler: ast.ExceptHandler) -> bool:
         return True
     if tried.orelse or _counts(handler):
         return bool(_counts(handler))
-    return _later_checked(view, tried)
+    return _later_checked(view, tried, handler)
 
 
 def _counts(handler: ast.ExceptHandler) -> bool:
@@ -325,25 +331,23 @@ def _counts(handler: ast.ExceptHandler) -> bool:
     return False
 
 
-def _later_checked(view: View, tried: ast.Try) -> bool:
-    """Tell whether a name that is tried for had a value before and is tested after: `x = None`."""
+def _later_checked(view: View, tried: ast.Try, handler: ast.ExceptHandler) -> bool:
+    """Tell whether what is tried for is tested afterwards: `if model is None:`."""
+    assigned = [s for s in (*tried.body, *handler.body) if isinstance(s, ast.Assign)]
     names = {
-        dotted(t)
-        for s in tried.body
-        if isinstance(s, ast.Assign)
-        for t in s.targets
-        if isinstance(t, (ast.Name, ast.Attribute))
+        dotted(t) for s in assigned for t in s.targets if isinstance(t, (ast.Name, ast.Attribute))
     }
     if not names:
         return False
-    scope = view.scope(tried)
+    scope, shared = view.scope(tried), {n for g in view.of(ast.Global) for n in g.names}
+    wide = isinstance(scope, ast.Module) or bool(names & shared) or any("." in n for n in names)
     tests: list[ast.If | ast.IfExp] = [*view.of(ast.If), *view.of(ast.IfExp)]
-    for test in tests:
-        if test.lineno > (tried.end_lineno or 0) and view.scope(test) is scope:
-            for node in ast.walk(test.test):
-                if isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in names:
-                    return True
-    return False
+    return any(
+        isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in names
+        for test in tests
+        if wide or (test.lineno > (tried.end_lineno or 0) and view.scope(test) is scope)
+        for node in ast.walk(test.test)
+    )
 
 
 def _given_back(repo: AuditRepository, view: View, handler: ast.ExceptHandler) -> bool:
@@ -354,42 +358,51 @@ def _given_back(repo: AuditRepository, view: View, handler: ast.ExceptHandler) -
     return function is not None and _checked_by_callers(repo, view, function)
 
 
+@shared
+def _looked_at_names(_: Repository) -> dict[str, frozenset[str]]:
+    return {}
+
+
 def _checked_by_callers(repo: AuditRepository, view: View, function: AnyFunction) -> bool:
-    paths = sorted({view.path, *repo.code.importers.get(view.path, ())})
-    for path in paths[:50]:
-        if f"{function.name}(" not in repo.text(path):
-            continue
-        other = repo.view(path)
-        for call in other.calls if other is not None else ():
-            if (
-                last(dotted(call.func)) == function.name
-                and other is not None
-                and _looked_at(other, call)
-            ):
-                return True
+    known = _looked_at_names(repo)
+    for path in sorted({view.path, *repo.code.importers.get(view.path, ())})[:50]:
+        if path not in known:
+            other = repo.view(path)
+            known[path] = _results_tested(other) if other is not None else frozenset()
+        if function.name in known[path]:
+            return True
     return False
 
 
-def _looked_at(view: View, call: ast.Call) -> bool:
+def _results_tested(view: View) -> frozenset[str]:
+    """Names of functions whose results some condition of the module reads."""
+    tests = _tests(view)
+    return frozenset(last(dotted(c.func)) for c in view.calls if _looked_at(view, c, tests))
+
+
+def _looked_at(view: View, call: ast.Call, tests: dict[ScopeNode, dict[str, int]]) -> bool:
+    """Tell whether the result of a call is tested, at once or by its name later on."""
     before: ast.AST = call
     for up in view.above(call):
         if isinstance(up, (ast.If, ast.While, ast.IfExp, ast.Assert)) and before is up.test:
             return True
         if isinstance(up, ast.Assign):
-            return _tested_after(view, call, up.targets[0])
+            target = up.targets[0]
+            names = target.elts if isinstance(target, ast.Tuple) else [target]
+            last_test = tests.get(view.scope(call), {})
+            return any(last_test.get(dotted(n), 0) > call.lineno for n in names)
         if isinstance(up, ast.stmt):
             return False
         before = up
     return False
 
 
-def _tested_after(view: View, call: ast.Call, target: ast.expr) -> bool:
-    """Tell whether a later `if` of the same scope reads what a call was assigned to."""
-    names = target.elts if isinstance(target, ast.Tuple) else [target]
-    wanted = {n.id for n in names if isinstance(n, ast.Name)}
-    tests = [
-        t.test
-        for t in view.of(ast.If)
-        if t.lineno > call.lineno and view.scope(t) is view.scope(call)
-    ]
-    return any(isinstance(n, ast.Name) and n.id in wanted for t in tests for n in ast.walk(t))
+def _tests(view: View) -> dict[ScopeNode, dict[str, int]]:
+    """Names that conditions read, by scope, with the line of the last such condition."""
+    found: dict[ScopeNode, dict[str, int]] = {}
+    for test in view.of(ast.If):
+        lines = found.setdefault(view.scope(test), {})
+        for node in ast.walk(test.test):
+            if isinstance(node, ast.Name):
+                lines[node.id] = max(test.lineno, lines.get(node.id, 0))
+    return found

@@ -13,9 +13,12 @@ from mlops_advisor.tools.audit_workflow.rules._serving import Endpoint, callee, 
 from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
 
 _FETCHES: Final = re.compile(
-    r"^(?:requests|httpx)\.(?:get|post|head|put|request|stream)$|^urllib\.request\.url(?:open|retrieve)$|"
-    r"^(?:requests\.Session|httpx\.(?:Async)?Client|aiohttp\.ClientSession)\(\)\.(?:get|post|request|head)$|"
-    r"^(?:pandas|ray\.data|polars|dask\.dataframe|modin\.pandas)\.read_(?:csv|parquet|json|excel|table|pickle)$|"
+    r"^(?:requests|httpx)\.(?:get|post|head|put|request|stream)$|^urllib\.request\.url(?:open|"
+    r"retrieve)$|"
+    r"^(?:requests\.Session|httpx\.(?:Async)?Client|aiohttp\.ClientSession)\(\)\.(?:get|post|"
+    r"request|head)$|"
+    r"^(?:pandas|ray\.data|polars|dask\.dataframe|modin\.pandas)\.read_(?:csv|parquet|json|excel|"
+    r"table|pickle)$|"
     r"^wget\.download$|^cv2\.imread$|^PIL\.Image\.open$|^skimage\.io\.imread$|^imageio\.imread$|"
     r"^(?:joblib|torch)\.load$|^open$|^datasets\.load_dataset$|^torchaudio\.load$|^librosa\.load$|"
     r"\.download_file$|\.download_to_filename$"
@@ -119,7 +122,7 @@ def _decides(call: ast.Call, argument: ast.expr) -> bool:
 
 
 def _spread(view: View, function: AnyFunction, names: frozenset[str]) -> dict[str, ast.expr | None]:
-    """Names of a function that hold what came from some names, with the expression that reads it."""
+    """Find names that hold what came from some names, with the expression that reads it."""
     tainted: dict[str, ast.expr | None] = dict.fromkeys(names)
     assigns = sorted(view.below(function, ast.Assign), key=lambda n: n.lineno)
     for _ in range(3):
@@ -136,12 +139,10 @@ def _spread(view: View, function: AnyFunction, names: frozenset[str]) -> dict[st
 
 
 def _reads(value: ast.expr, tainted: dict[str, ast.expr | None]) -> bool:
-    """Tell whether a value is, or is picked from, something tainted; what a call makes of it is not."""
+    """Tell whether a value is, or is picked from, something tainted."""
     node: ast.AST = value
     for _ in range(12):
-        if isinstance(node, ast.Await):
-            node = node.value
-        elif isinstance(node, (ast.Attribute, ast.Subscript)):
+        if isinstance(node, (ast.Await, ast.Attribute, ast.Subscript)):
             node = node.value
         elif isinstance(node, ast.Call):
             name = last(dotted(node).removesuffix("()"))

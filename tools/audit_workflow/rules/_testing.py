@@ -11,7 +11,8 @@ from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.runs import Run
 
 PYTEST: Final = re.compile(
-    r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests|tox|nox)\b(?!\.)|\bunittest\b|manage\.py test|"
+    r"(?:^|[\s;&|/])(?:pytest|py\.test|nose2|nosetests|tox|nox)\b(?!\.)|\bunittest\b|"
+    r"manage\.py test|"
     r"coverage run"
 )
 LINT: Final = re.compile(

@@ -6,6 +6,7 @@ import ast
 import re
 from typing import Final
 
+from mlops_advisor.tools.audit_workflow.rules._docs import same, source
 from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
 
 SMOKE: Final = re.compile(
@@ -18,7 +19,8 @@ _CHECKS: Final = (
 )  # fmt: skip
 _CHECKERS: Final = frozenset(
     "raises warns fail approx_equal deprecated_call run_doctests testmod check fixture_check match"
-    " is_true is_false assertLogs raiseException gradcheck exit abort passes regression file_regression"
+    " is_true is_false assertLogs raiseException gradcheck exit abort passes regression "
+    "file_regression"
     " data_regression num_regression dataframe_regression snapshot validate_checkpoint xfail skip"
     " show_versions main run_checks verify evaluate_expectations".split()
 )
@@ -26,6 +28,7 @@ _ERRORS: Final = re.compile(r"(?i)\berrors?\b|exception|fail(?:ed|ure)|\b(?:400|
 _GOOD: Final = re.compile(
     r"(?i)\b20[0-4]\b|predict|score|result|success|\bok\b|in response|is not None"
 )
+_EQUALS: Final = ("assertEqual", "assertEquals", "assert_equal")
 _MOCKS: Final = ("Mock", "MagicMock", "AsyncMock", "patch", "create_autospec", "PropertyMock")
 _FLOAT_WORDS: Final = re.compile(
     r"(?i)predict|pred\b|score|accuracy|rmse|mae\b|mse\b|loss|auc|f1|precision|recall|metric|prob|"
@@ -111,18 +114,17 @@ def checks(name: str) -> bool:
     return name.lstrip("_").startswith(_CHECKS) or name in _CHECKERS
 
 
-def always(view: View, test: ast.expr) -> str:
+def always(test: ast.expr) -> str:
     """Why a condition always holds; empty when it may not."""
-    if isinstance(test, ast.Constant):
-        return "always holds" if test.value else ""
     if isinstance(test, ast.Tuple) and test.elts:
         return "asserts a tuple, which is always true: the brackets are wrong"
-    if isinstance(test, (ast.List, ast.Dict, ast.JoinedStr)):
-        return "always holds"
+    if isinstance(test, (ast.Constant, ast.List, ast.Dict)):
+        full = getattr(test, "value", None) or getattr(test, "elts", None)
+        return "always holds" if full or getattr(test, "keys", None) else ""
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
         for value in test.values:
             if isinstance(value, ast.Constant) and value.value:
-                return f"always holds: `{ast.unparse(value)[:40]}` is true by itself"
+                return f"always holds: `{source(value, 40)}` is true by itself"
     if isinstance(test, ast.Compare) and len(test.ops) == 1:
         return _compared(test)
     if isinstance(test, ast.Call) and dotted(test.func) == "isinstance" and len(test.args) > 1:
@@ -132,9 +134,9 @@ def always(view: View, test: ast.expr) -> str:
 
 def _compared(test: ast.Compare) -> str:
     left, right, op = test.left, test.comparators[0], test.ops[0]
-    same = ast.dump(left) == ast.dump(right)
+    alike = same(left, right)
     holds_calls = any(isinstance(n, ast.Call) for n in ast.walk(left))
-    if same and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) and not holds_calls:
+    if alike and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) and not holds_calls:
         return "compares a value with itself"
     if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
         return "compares two literals: it always has the same outcome"
@@ -148,7 +150,7 @@ def _compared(test: ast.Compare) -> str:
 def accepts_error(test: ast.expr) -> str:
     """Say so when a condition is met by success and by failure; empty otherwise."""
     if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
-        texts = [ast.unparse(v)[:200] for v in test.values]
+        texts = [source(v, 200) for v in test.values]
         bad = [t for t in texts if _ERRORS.search(t) and not t.startswith("not ")]
         good = [t for t in texts if t not in bad and _GOOD.search(t)]
         if bad and good:
@@ -191,9 +193,9 @@ def mock_of_itself(view: View, function: AnyFunction) -> int:
             target = dotted(node.targets[0])
             if isinstance(node.value, ast.Call) and last(dotted(node.value.func)) in _MOCKS:
                 mocks.add(target)
-                told |= {ast.dump(k.value) for k in node.value.keywords if k.arg == "return_value"}
+                told |= {source(k.value) for k in node.value.keywords if k.arg == "return_value"}
             elif target.endswith(".return_value") and target.partition(".")[0] in mocks:
-                told.add(ast.dump(node.value))
+                told.add(source(node.value))
     if not mocks or not told:
         return 0
     calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
@@ -210,7 +212,7 @@ def mock_of_itself(view: View, function: AnyFunction) -> int:
         return 0
     for node in ast.walk(function):
         if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
-            sides = {ast.dump(node.test.left), *(ast.dump(c) for c in node.test.comparators)}
+            sides = {source(node.test.left), *(source(c) for c in node.test.comparators)}
             if sides & told:
                 return node.lineno
     return 0
@@ -227,25 +229,25 @@ def _reaches_out(view: View, call: ast.Call, mocks: set[str]) -> bool:
     return root in view.aliases or "." in raw
 
 
+def _compares(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
+    """Both sides of an exact comparison in a check, either way round; empty for another check."""
+    sides: list[ast.expr] = []
+    if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
+        if len(node.test.ops) == 1 and isinstance(node.test.ops[0], ast.Eq):
+            sides = [node.test.left, node.test.comparators[0]]
+    elif isinstance(node, ast.Call) and called(node) in _EQUALS:
+        sides = node.args[:2]
+    if len(sides) < 2:  # noqa: PLR2004 - a comparison has two sides
+        return []
+    texts = source(sides[0]) + source(sides[1])
+    if "approx" in texts or "round(" in texts or "isclose" in texts:
+        return []
+    return [(sides[0], sides[1]), (sides[1], sides[0])]
+
+
 def exact_float(view: View, node: ast.AST) -> str:
     """Float that a check compares with exactly; empty when there is none that matters."""
-    pairs: list[tuple[ast.expr, ast.expr]] = []
-    if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
-        test = node.test
-        if len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
-            pairs = [(test.left, test.comparators[0]), (test.comparators[0], test.left)]
-    elif isinstance(node, ast.Call) and called(node) in (
-        "assertEqual",
-        "assertEquals",
-        "assert_equal",
-    ):
-        if len(node.args) > 1:
-            pairs = [(node.args[0], node.args[1]), (node.args[1], node.args[0])]
-    for side, other in pairs:
-        texts = ast.unparse(side)[:300] + ast.unparse(other)[:300]
-        if "approx" in texts or "round(" in texts or "isclose" in texts:
-            return ""
-    for side, other in pairs:
+    for side, other in _compares(node):
         settled = view.settled(side)
         if settled is None:
             continue
@@ -254,7 +256,7 @@ def exact_float(view: View, node: ast.AST) -> str:
             continue
         written = f"{holds!r}"
         digits = len(written.replace(".", "").replace("-", "").strip("0"))
-        named = bool(_FLOAT_WORDS.search(ast.unparse(other)[:300]))
+        named = bool(_FLOAT_WORDS.search(source(other, 300)))
         if digits >= _LONG or (named and digits >= _DIGITS and not isinstance(settled, ast.Dict)):
             return written
     return ""

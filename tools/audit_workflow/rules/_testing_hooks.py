@@ -74,7 +74,8 @@ def hooks(repo: AuditRepository) -> Iterator[Hit]:
                 yield Hit(
                     path,
                     rev.line,
-                    f"The hook `{name}` is taken from `{rev.text}`, which moves: pre-commit keeps the "
+                    f"The hook `{name}` is taken from `{rev.text}`, which moves: pre-commit "
+                    "keeps the "
                     "first copy on each machine, so everybody runs another version.",
                     "Run `pre-commit autoupdate --freeze`, which writes a fixed revision.",
                     confidence=0.95,
@@ -86,7 +87,8 @@ def hooks(repo: AuditRepository) -> Iterator[Hit]:
             yield Hit(
                 path,
                 old[0][0],
-                f"Hooks are years behind: {names}.  They miss today's syntax and may no longer install.",
+                f"Hooks are years behind: {names}.  They miss today's syntax and may no longer "
+                "install.",
                 "Run `pre-commit autoupdate`.",
                 also=tuple((path, line) for line, _ in old[1:5]),
             )
@@ -100,7 +102,7 @@ def _is_old(name: str, rev: Node) -> bool:
 
 
 def disabled(repo: AuditRepository) -> Iterator[Hit]:
-    """Checks that are turned off for all code, or for a whole file."""
+    """Find checks that are turned off for all code, or for a whole file."""
     for path in repo.named(
         "mypy.ini", ".mypy.ini", "setup.cfg", "pyproject.toml", "pyrightconfig.json"
     ):
@@ -152,7 +154,8 @@ def _settings(repo: AuditRepository, path: str) -> Iterator[Hit]:
                 yield Hit(
                     path,
                     number,
-                    f"The type checker is told to leave out {what}: most of what it would find is hidden.",
+                    f"The type checker is told to leave out {what}: most of what it would find "
+                    "is hidden.",
                     "Turn the codes on again, one by one.",
                     severity=LOW if found else MEDIUM,
                 )

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 from typing import Final
 
+from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
 
 _SCALARS: Final = {
@@ -38,23 +39,21 @@ def contradiction(annotation: ast.expr | None, value: ast.expr | None) -> str:
     node = value.operand if isinstance(value, ast.UnaryOp) else value
     name = _plain(annotation)
     if isinstance(node, ast.Constant):
-        given = node.value
-        if given is None or given is ...:
-            return ""
-        if name in _SCALARS:
-            wrong = not isinstance(given, _SCALARS[name]) or (
-                isinstance(given, bool) and name in ("int", "float", "str")
-            )
-            return f"is annotated `{name}` and set to `{given!r:.40}`" if wrong else ""
-        if name in _BOXES and not isinstance(given, (str, bytes)):
-            return f"is annotated `{name}` and set to `{given!r:.40}`"
-        if name in _BOXES and isinstance(given, str) and name not in ("Tuple", "tuple"):
-            return f"is annotated `{name}` and set to the text `{given!r:.40}`"
-        return ""
-    if isinstance(node, _LITERALS):
-        if name in _SCALARS or (name in _BOXES and not isinstance(node, _BOXES[name])):
-            return f"is annotated `{name}` and set to a {type(node).__name__.lower()}"
+        wrong = node.value not in (None, ...) and _wrong(name, node.value)
+        return f"is annotated `{name}` and set to `{node.value!r:.40}`" if wrong else ""
+    scalar = name in _SCALARS
+    box = name in _BOXES and not isinstance(node, _BOXES[name])
+    if isinstance(node, _LITERALS) and (scalar or box):
+        return f"is annotated `{name}` and set to a {type(node).__name__.lower()}"
     return ""
+
+
+def _wrong(name: str, given: object) -> bool:
+    """Tell whether a literal is none of what a plain annotation allows."""
+    if name in _SCALARS:
+        flag = isinstance(given, bool) and name in ("int", "float", "str")
+        return flag or not isinstance(given, _SCALARS[name])
+    return name in _BOXES and not (isinstance(given, (str, bytes)) and name in ("Tuple", "tuple"))
 
 
 def _plain(annotation: ast.expr) -> str:
@@ -71,50 +70,39 @@ def _plain(annotation: ast.expr) -> str:
 
 
 def wrong_returns(view: View, function: AnyFunction) -> Iterator[tuple[int, str]]:
-    """Returns that contradict the annotation of a function, the first only."""
+    """Find returns that contradict the annotation of a function, the first only."""
     annotation = function.returns
     if annotation is None or _abstract(function):
         return
-    text = ast.unparse(annotation)[:80]
-    none = isinstance(annotation, ast.Constant) and annotation.value is None
+    for node in ast.walk(function):
+        if not isinstance(node, ast.Return) or node.value is None:
+            continue
+        if isinstance(node.value, ast.Constant) and node.value.value is None:
+            continue
+        what = _returned(annotation, node.value)
+        if what and _owner(view, node) is function:
+            yield function.lineno, f"is annotated `-> {source(annotation, 80)}` and returns {what}"
+            return
+
+
+def _returned(annotation: ast.expr, value: ast.expr) -> str:
+    """Words for a returned value that contradicts an annotation; empty when it does not."""
+    shown = f"`{source(value, 60)}`"
+    if isinstance(annotation, ast.Constant):
+        short = isinstance(value, (ast.Await, ast.Call)) and _returns_nothing(value)
+        return shown if annotation.value is None and not short else ""
     name = _plain(annotation)
     made = last(dotted(annotation)) in _OBJECTS and not isinstance(annotation, ast.Subscript)
-    if not (none or name or made):
-        return
-    for node in ast.walk(function):
-        if not isinstance(node, ast.Return) or _owner(view, node) is not function:
-            continue
-        value = node.value
-        if value is None or (isinstance(value, ast.Constant) and value.value is None):
-            continue
-        if none:
-            if isinstance(value, (ast.Await, ast.Call)) and _returns_nothing(value):
-                continue
-            yield function.lineno, f"is annotated `-> None` and returns `{ast.unparse(value)[:60]}`"
-            return
-        if isinstance(value, ast.Tuple) and name not in ("tuple", "Tuple"):
-            yield (
-                function.lineno,
-                f"is annotated `-> {text}` and returns a tuple of {len(value.elts)}",
-            )
-            return
-        why = contradiction(annotation, value)
-        if why:
-            yield (
-                function.lineno,
-                f"is annotated `-> {text}` and returns `{ast.unparse(value)[:60]}`",
-            )
-            return
-        if made and isinstance(value, (ast.Constant, ast.Dict, ast.List)):
-            yield (
-                function.lineno,
-                f"is annotated `-> {text}` and returns `{ast.unparse(value)[:60]}`",
-            )
-            return
+    if isinstance(value, ast.Tuple):
+        wrong = (name or made) and name not in ("tuple", "Tuple")
+        return f"a tuple of {len(value.elts)}" if wrong else ""
+    if name:
+        return shown if contradiction(annotation, value) else ""
+    return shown if made and isinstance(value, (ast.Constant, ast.Dict, ast.List)) else ""
 
 
 def _returns_nothing(value: ast.expr) -> bool:
-    """A call in a `return` of a function of nothing is often only a short cut."""
+    """Tell whether a call in a `return` of a function of nothing is only a short cut."""
     name = last(dotted(value.value if isinstance(value, ast.Await) else value)).removesuffix("()")
     return name in (
         "print",

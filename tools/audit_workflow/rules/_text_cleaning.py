@@ -14,6 +14,7 @@ from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
 _MAX_PATTERN: Final = 200
 _PUNCTUATION: Final = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _ALL_PUNCTUATION: Final = "[" + re.escape("".join(sorted(_PUNCTUATION))) + "]"
+_SUBS: Final = ("re.sub", "regex.sub")
 _DEPTH: Final = 20
 _SUBJECT: Final = 2  # position of the text among the arguments of re.sub
 _ESCAPES: Final = re.compile(r"\\([^\w\s])")
@@ -22,52 +23,53 @@ _WHOLE_CLASS: Final = re.compile(r"^\(?\[(\^?)(.{1,120})\][+*]?\)?$")
 
 def unreachable(view: View) -> Iterator[Hit]:
     """Report substitutions of one text that can't match after an earlier one of the same text."""
-    for function in (*view.functions, view.tree):
+    for calls in _substitutions(view).values():
         gone: frozenset[str] = frozenset()
-        first: ast.AST | None = None
+        first: ast.Call | None = None
         subject = ""
-        for call in _substitutions(view, function):
+        for call in calls:
             what, pattern, to = _parts(view, call)
             if what != subject:
                 subject, gone, first = what, frozenset(), None
-            if not what:
+            if not what or pattern is None:
                 continue
-            if pattern is None:
-                continue
-            needs = _needs(pattern)
-            missing = sorted(needs & gone)
-            if missing and first is not None:
-                yield Hit(
-                    view.path,
-                    call.lineno,
-                    f"This rule looks for `{pattern[:60]}`, which needs `{missing[0]}`; the rule "
-                    f"at line {getattr(first, 'lineno', 0)} has removed every `{missing[0]}`, so "
-                    "it never matches.",
-                    f"Move this line above line {getattr(first, 'lineno', 0)}.",
-                    also=((view.path, getattr(first, "lineno", 0)),),
-                    severity=MEDIUM,
-                )
+            missing = sorted(_needs(pattern) & gone)
+            if missing and first is not None and _follows(view, first, call):
+                yield _hit(view, call, first, pattern, missing[0])
             taken = _removes(pattern) - set(to)
             if taken - gone:
-                first = first if first is not None and not taken - gone else call
-                gone |= taken
+                first, gone = call, gone | taken
 
 
-def _substitutions(view: View, function: ast.AST) -> list[ast.Call]:
-    found = []
+def _hit(view: View, call: ast.Call, first: ast.Call, pattern: str, missing: str) -> Hit:
+    return Hit(
+        view.path,
+        call.lineno,
+        f"This rule looks for `{pattern[:60]}`, which needs `{missing}`; the rule at line "
+        f"{first.lineno} has removed every `{missing}`, so it never matches.",
+        f"Move this line above line {first.lineno}.",
+        also=((view.path, first.lineno),),
+        severity=MEDIUM,
+    )
+
+
+def _follows(view: View, first: ast.Call, then: ast.Call) -> bool:
+    """Tell whether the first always runs before: no branch holds it alone."""
+    statement = view.statement(first)
+    block = view.parent(statement) if statement is not None else None
+    return any(up is block for up in view.above(then))
+
+
+def _substitutions(view: View) -> dict[ast.AST, list[ast.Call]]:
+    """Collect calls that may change a text, by function, in the order in which they run."""
+    found: dict[ast.AST, list[ast.Call]] = {}
     for call in view.calls:
-        name = view.name(call)
-        around: ast.AST = view.function(call) or view.tree
-        if around is not function:
-            continue
-        short = last(name)
-        if (
-            name in ("re.sub", "regex.sub")
-            or short in ("translate", "lower")
-            or (short in ("sub", "replace") and isinstance(call.func, ast.Attribute))
-        ):
-            found.append(call)
-    return sorted(found, key=lambda c: (c.lineno, c.end_lineno or 0, -c.col_offset))
+        raw = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+        if raw in ("sub", "replace", "translate", "lower") or view.name(call) in _SUBS:
+            found.setdefault(view.function(call) or view.tree, []).append(call)
+    for calls in found.values():
+        calls.sort(key=lambda c: (c.lineno, c.end_lineno or 0, -c.col_offset))
+    return found
 
 
 def _parts(view: View, call: ast.Call) -> tuple[str, str | None, str]:
@@ -75,7 +77,7 @@ def _parts(view: View, call: ast.Call) -> tuple[str, str | None, str]:
     name, short = view.name(call), last(view.name(call))
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
     subject, pattern, to = _name_of(owner), None, ""
-    if name in ("re.sub", "regex.sub"):
+    if name in _SUBS:
         subject = _name_of(view.arg(call, "string", 2))
         pattern = view.string(view.arg(call, "pattern", 0))
         to = _text(view, view.arg(call, "repl", 1))

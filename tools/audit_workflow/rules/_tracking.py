@@ -46,6 +46,7 @@ _LAST: Final = {
     "log": "metrics",
     "finish": "other",
 }
+_GIVEN: Final = {"config": "params", "tags": "tags", "log_model": "model"}
 _NO_MODELS: Final = (
     ".png",
     ".html",
@@ -89,14 +90,14 @@ class Log:
 def _logs(repo: Repository) -> dict[str, tuple[Log, ...]]:
     found: dict[str, tuple[Log, ...]] = {}
     for path, module in repo.code.product.items():
-        logs = tuple(Log(k, c, path) for c in module.calls if (k := _kind(c, module)))
+        logs = tuple(Log(k, c, path) for c in module.calls if (k := _kind(c)))
         if logs:
             found[path] = logs
     return found
 
 
 def logs_of(repo: AuditRepository, path: str) -> tuple[Log, ...]:
-    """Calls of trackers in one module, in order."""
+    """Give the calls of trackers in one module, in order."""
     return _logs(repo).get(path, ())
 
 
@@ -105,21 +106,17 @@ def tracked_modules(repo: AuditRepository) -> tuple[str, ...]:
     return tuple(_logs(repo))
 
 
-def _kind(call: Call, module: PythonModule) -> str:
+def _kind(call: Call) -> str:
+    """Kind of a call; empty when it is none of a tracker."""
     root = call.name.partition(".")[0].removesuffix("()")
     if call.last in _LOGGERS:
         return "start"
-    if root not in ROOTS:
-        return "live" if root == "dvclive" else ""
-    if call.last == "autolog":
-        return "" if call.kwargs.get("disable") is True else "autolog"
-    if call.last == "init" and root == "wandb" and "config" in call.kwargs:
-        return "start"
+    if root not in ROOTS or (call.last == "autolog" and call.kwargs.get("disable") is True):
+        return ""
     if call.last in ("Live", "Experiment", "Run") or call.name.endswith("Task.init"):
         return "start"
-    if call.last == "log_artifact" and call.text_of("local_path", 0).endswith(_NO_MODELS):
-        return "other"
-    return _LAST.get(call.last, "")
+    no_model = call.last == "log_artifact" and call.text_of("local_path", 0).endswith(_NO_MODELS)
+    return "other" if no_model else _LAST.get(call.last, "")
 
 
 def kinds_around(repo: AuditRepository, path: str) -> frozenset[str]:
@@ -135,27 +132,18 @@ def kinds_around(repo: AuditRepository, path: str) -> frozenset[str]:
 
 
 def _settings(code: Code, path: str) -> set[str]:
-    """Parameters and tags that are handed to the call which starts a run."""
+    """Kinds of what is handed to the call that starts a run, or logged by Lightning."""
     found: set[str] = set()
     module = code.modules[path]
+    lightning = bool(module.roots & {"pytorch_lightning", "lightning"})
     for call in module.calls:
-        root = call.name.partition(".")[0].removesuffix("()")
-        if root not in ROOTS and call.last not in _LOGGERS:
-            continue
-        if call.name.startswith("wandb") and ("config" in call.kwargs or ".config" in call.name):
-            found.add("params")
-        if call.last in ("start_run", "MLFlowLogger") and "tags" in call.kwargs:
-            found.add("tags")
-        if call.last in ("MLFlowLogger", "WandbLogger") and call.kwargs.get("log_model"):
-            found.add("model")
-        if call.last == "log_sklearn_plot":
+        if lightning and call.last in ("log_dict", "log") and call.name.startswith("self."):
             found.add("metrics")
-    if module.roots & {"pytorch_lightning", "lightning"}:
-        for call in module.calls:
-            if call.last in ("log_dict", "log") and call.name.startswith("self."):
-                found.add("metrics")
-            elif call.last in ("save_hyperparameters", "log_hyperparams"):
-                found.add("params")
+        elif lightning and call.last == "save_hyperparameters":
+            found.add("params")
+        root = call.name.partition(".")[0].removesuffix("()")
+        if root in ROOTS or call.last in _LOGGERS:
+            found |= {kind for key, kind in _GIVEN.items() if call.kwargs.get(key)}
     return found
 
 
@@ -166,7 +154,7 @@ def start_of(repo: AuditRepository, path: str) -> Log | None:
 
 
 def saves_of(module: PythonModule) -> Iterable[Call]:
-    """Calls that store a model in a file."""
+    """Find calls that store a model in a file."""
     for call in module.calls:
         if call.name in _SAVES and call.args and _is_model(call.args[0]):
             yield call
@@ -186,7 +174,7 @@ def _is_model(value: object) -> bool:
 
 
 def mlflow_calls(view: View, *names: str) -> Iterable[ast.Call]:
-    """Calls into MLflow whose last part is one of some names."""
+    """Find calls into MLflow whose last part is one of some names."""
     for call in view.calls:
         func = call.func
         short = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
-from mlops_advisor.tools.audit_workflow.rule import Hit
+from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
     DOWN,
     UP,
@@ -50,12 +50,14 @@ def chosen(view: View, judge: Judge) -> Iterator[Hit]:
         short = last(name)
         if short in ("search_runs", "search_logged_models", "search_model_versions"):
             yield from _search(view, call)
-        elif short == "sort_values":
-            yield from _sorted_frame(view, call)
         elif name in ("max", "min", "sorted", "heapq.nlargest", "heapq.nsmallest"):
             yield from _extreme(view, judge, call, name)
+        elif short in _OF_FRAMES:
+            yield from _OF_FRAMES[short](view, call)
         elif short in ("argmax", "argmin", "idxmax", "idxmin", "nanargmax", "nanargmin"):
             yield from _position(view, judge, call, short)
+        elif short == "step" and call.args:
+            yield from _scheduled(view, judge, call)
     for node in view.of(ast.If):
         yield from _compared(view, judge, node)
     yield from _verdicts(view, judge)
@@ -208,9 +210,14 @@ def _used(view: View, statement: ast.stmt) -> str:
 def _extreme(view: View, judge: Judge, call: ast.Call, name: str) -> Iterator[Hit]:
     key = view.arg(call, "key")
     statement = view.statement(call)
-    if key is None or statement is None or not call.args:
+    if statement is None or not call.args:
         return
-    way, metric = _key(judge, key, call)
+    if key is None:
+        way, metric = judge.of(call.args[0]) if name in ("max", "min") else ("", "")
+        if len(call.args) > 1 or not _names_best(statement):
+            return
+    else:
+        way, metric = _key(judge, key, call)
     taken = UP if name in ("max", "heapq.nlargest") else DOWN
     if name == "sorted":
         flag = view.arg(call, "reverse")
@@ -228,6 +235,54 @@ def _extreme(view: View, judge: Judge, call: ast.Call, name: str) -> Iterator[Hi
         f"{shown} `{metric}`, which is better when {_better(way)}.",
         f"Take the {'smallest' if way == DOWN else 'largest'} `{metric}` instead.",
     )
+
+
+def _names_best(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.Assign) and bool(
+        re.search(r"(?:^|_)best", dotted(statement.targets[0]))
+    )
+
+
+def _largest(view: View, call: ast.Call) -> Iterator[Hit]:
+    short = last(view.name(call))
+    metric = view.string(view.arg(call, "columns", 1))
+    way, statement = direction(metric), view.statement(call)
+    taken = UP if short == "nlargest" else DOWN
+    if way and way != taken and statement is not None and _meant(view, statement, call):
+        yield Hit(
+            view.path,
+            call.lineno,
+            f"`{short}` by `{metric}`, which is better when {_better(way)}.",
+            f"Use `{'nsmallest' if taken == UP else 'nlargest'}`.",
+        )
+
+
+def _ray(view: View, call: ast.Call) -> Iterator[Hit]:
+    metric, mode = view.string(view.arg(call, "metric", 0)), view.string(view.arg(call, "mode", 1))
+    if call.args and direction(metric) and mode == opposite(direction(metric)):
+        yield Hit(
+            view.path,
+            call.lineno,
+            f"`{last(view.name(call))}` takes the {mode} of `{metric}`, which is better when "
+            f"{_better(direction(metric))}.",
+            f'Write `mode="{direction(metric)}"`.',
+        )
+
+
+def _wandb(view: View, call: ast.Call) -> Iterator[Hit]:
+    given = view.arg(call, "order")
+    order = view.string(given) if given is not None else ""
+    metric = order.lstrip("+-").removeprefix("summary_metrics.")
+    way = direction(metric)
+    taken = UP if order.startswith("-") else DOWN
+    if way and taken != way and "summary" in order and _taken(view, call) == "first":
+        yield Hit(
+            view.path,
+            call.lineno,
+            f'The runs are ordered by "{order}" and the first is taken: `{metric}` is better when '
+            f"{_better(way)}.",
+            f'Order by "{"-" if way == UP else "+"}summary_metrics.{metric}".',
+        )
 
 
 def _key(judge: Judge, key: ast.expr, call: ast.Call) -> tuple[str, str]:
@@ -263,6 +318,27 @@ def _position(view: View, judge: Judge, call: ast.Call, short: str) -> Iterator[
             call.lineno,
             f"`{short}` over `{metric}`, which is better when {_better(way)}: this is the worst.",
             f"Use `{short.replace('max', 'min') if taken == UP else short.replace('min', 'max')}`.",
+        )
+
+
+def _scheduled(view: View, judge: Judge, call: ast.Call) -> Iterator[Hit]:
+    """`ReduceLROnPlateau(mode=...)` and the value that its `step` gets."""
+    owner = view.settled(call.func.value) if isinstance(call.func, ast.Attribute) else None
+    if not isinstance(owner, ast.Call) or last(view.name(owner)) != "ReduceLROnPlateau":
+        return
+    given = view.arg(owner, "mode", 1)
+    mode = view.string(given) if given is not None else DOWN
+    way, metric = judge.of(call.args[0])
+    if way and mode == opposite(way) and not view.spreads(owner):
+        yield Hit(
+            view.path,
+            owner.lineno,
+            f"`ReduceLROnPlateau` waits for a {'larger' if mode == UP else 'smaller'} value, and "
+            f"`step` at line {call.lineno} gives it `{metric}`, which is better when "
+            f"{_better(way)}.",
+            f'Write `mode="{way}"`.',
+            also=((view.path, call.lineno),),
+            severity=HIGH,
         )
 
 
@@ -392,3 +468,14 @@ def _reversed(view: View, test: ast.Compare, metric: str, way: str, done: str) -
         f"When `{metric}` got {said}, {done}: `{metric}` is better when {_better(way)}.",
         "Turn the comparison round.",
     )
+
+
+_OF_FRAMES: Final[Mapping[str, Callable[[View, ast.Call], Iterator[Hit]]]] = {
+    "sort_values": _sorted_frame,
+    "nlargest": _largest,
+    "nsmallest": _largest,
+    "get_best_result": _ray,
+    "get_best_trial": _ray,
+    "get_best_config": _ray,
+    "runs": _wandb,
+}

@@ -39,11 +39,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._data_frames import cells_of, reads_of
+from mlops_advisor.tools.audit_workflow.rules._data_frames import cells_of, reads_of, written
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.view import View
 
 _MOST: Final = 6
+_MAX_TEXT: Final = 100_000
 _URL: Final = re.compile(r"(?i)^(?:https?|ftp)://")
 _BUCKET: Final = re.compile(r"(?i)^(?:s3a?|gs|gcs|abfss?|wasbs?|az|hdfs)://")
 _DATA: Final = re.compile(
@@ -124,8 +125,8 @@ class _Source:
     effort=(0.5, 3),
     sources=(
         "ml_test_score: Infra 1, training is reproducible",
-        "se4ml: practice 'Use Versioning for Data, Model, Configurations and Training Scripts'",
-        "mllint: rule version-control/data/dvc",
+        "se4ml: Use Versioning for Data, Model, Configurations and Training Scripts",
+        "dvc_docs: use case Versioning Data and Models",
     ),
     absence=True,
     searched=_SEARCHED,
@@ -192,7 +193,7 @@ def _wanted(repo: AuditRepository) -> list[str]:
     scripts = [p for p in scripts if p not in code.serving and p not in code.batch]
     if any(p in code.training_code for p in scripts):
         return scripts
-    return scripts + [p for p in code.training_notebooks]
+    return [*scripts, *code.training_notebooks]
 
 
 def _remote(repo: AuditRepository, view: View) -> Iterator[_Source]:
@@ -246,7 +247,7 @@ def _fetches_data(repo: AuditRepository, view: View, call: ast.Call) -> bool:
     """Tell whether a download from a bucket is one of data, not of a model."""
     function = view.function(call)
     words = " ".join(
-        [view.path.rpartition("/")[2], function.name if function else "", ast.unparse(call)[:300]]
+        [view.path.rpartition("/")[2], function.name if function else "", written(call, 300)]
     ).lower()
     if any(
         w in words for w in ("model", "artifact", "checkpoint", "weights", "config", "vectorizer")
@@ -397,7 +398,7 @@ def _config(repo: AuditRepository) -> Iterator[_Source]:
             is_test_path(path)
             or "://" not in file.text
             or ".github/" in low
-            or len(file.text) > 100_000
+            or len(file.text) > _MAX_TEXT
         ):
             continue
         for number, line in enumerate(repo.lines(path), 1):

@@ -70,8 +70,8 @@ _FIX: Final = "Move the file to storage that DVC, LFS or a bucket with versions 
     fix=_FIX + "`dvc add <file>` writes the pointer and the .gitignore entry.",
     effort=(0.2, 1),
     sources=(
-        "mllint: rule version-control/code/git-no-big-files",
-        "pynblint: rule large-data-file-not-versioned",
+        "mllint: version-control/code/git-no-big-files",
+        "pynblint: large-data-file-not-versioned",
     ),
 )
 def data_file_in_git(repo: AuditRepository) -> Iterator[Hit]:

@@ -79,8 +79,9 @@ _METRIC_NAME: Final = re.compile(
     fix="Complete the set-up of DVC, so that a fresh clone can run `dvc pull` and `dvc repro`.",
     effort=(0.1, 0.5),
     sources=(
-        "mllint: rules version-control/data/dvc-has-remote and commit-dvc-lock",
-        "dvc_docs: Remote Storage, and dvc.yaml files, section 'dvc.lock file'",
+        "mllint: version-control/data/dvc-has-remote and version-control/data/commit-dvc-lock",
+        "dvc_docs: Remote Storage",
+        "dvc_docs: dvc.yaml files, section dvc.lock file",
     ),
 )
 def dvc_incomplete(repo: AuditRepository) -> Iterator[Hit]:

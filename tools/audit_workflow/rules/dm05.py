@@ -72,7 +72,7 @@ _SEARCHED: Final = (
     sources=(
         "ml_test_score: Data 1, feature expectations are captured in a schema",
         "ml_test_score: Monitor 2, data invariants hold in training and serving inputs",
-        "se4ml: practice 'Use Sanity Checks for All External Data Sources'",
+        "se4ml: Use Sanity Checks for All External Data Sources",
     ),
     absence=True,
     searched=_SEARCHED,
@@ -85,8 +85,9 @@ def no_data_validation(repo: AuditRepository) -> Iterator[Hit]:
     if not shallow:
         yield from _missing(repo)
     yield from _data_checks.inferred(repo)
-    for view in repo.views():
-        if _data_mending.concerns(repo, view):
+    for path in repo.code.product:
+        view = repo.view(path) if _data_mending.concerns(repo, path) else None
+        if view is not None:
             yield from _data_mending.drops(repo, view)
             yield from _data_mending.fills(repo, view)
 

@@ -48,6 +48,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     makers,
     named,
     product,
+    quoted,
     same_file,
     written,
 )
@@ -75,8 +76,8 @@ from mlops_advisor.tools.evidence.trace import (
     " `make_pipeline(prepare, model).fit(X_train, y_train)`.",
     effort=(0.2, 1),
     sources=(
-        "kapoor_narayanan: L1.2 pre-processing on training and test set, L1.3 feature selection on"
-        " training and test set",
+        "kapoor_narayanan: L1.2 pre-processing on training and test set",
+        "kapoor_narayanan: L1.3 feature selection on training and test set",
         "code_smells_ml: smell 21, Data Leakage",
         "sklearn_docs: Common pitfalls, section 'Data leakage'",
     ),
@@ -97,13 +98,13 @@ def leakage_fit_before_split(repo: AuditRepository) -> Iterator[Hit]:
 
 def _hit(repo: AuditRepository, trace: Trace, fit: Fit, step: Value, split: Split) -> Hit:
     where = at(split, fit.path)
-    data = trace.label(fit.data)
+    data = quoted(trace, fit.data)
     what = written(repo, split.path, split.line)
     folds = split.how == "folds"
     return Hit(
         fit.path,
         fit.line,
-        f"`{named(fit.estimator, step)}` learns from all rows of `{data}`; `{what}`{where} makes "
+        f"`{named(fit.estimator, step)}` learns from all rows of {data}; `{what}`{where} makes "
         f"{'validation folds' if folds else 'the test set'} of some of them afterwards.",
         also=((split.path, split.line),),
         confidence=0.7 if step.name.startswith("by hand") or folds else None,
@@ -120,7 +121,8 @@ def _split_later(trace: Trace, fit: Fit, step: Value) -> Split | None:
             continue
         if fit.data.rows not in rows_of(*split.sources):
             continue
-        if step.objects & makers(split.sources) or _applied_to_parts(trace, step, split):
+        inside = fit.name.endswith((".adapt", ".fit_on_texts"))  # part of the model itself
+        if inside or step.objects & makers(split.sources) or _applied_to_parts(trace, step, split):
             return split
     return None
 
@@ -135,7 +137,7 @@ def _applied_to_parts(trace: Trace, step: Value, split: Split) -> bool:
 
 
 def _across_files(repo: AuditRepository, seen: set[tuple[str, int]]) -> Iterator[Hit]:
-    """A script writes data that it prepared as a whole; another reads and splits them."""
+    """Report scripts that prepare data as a whole for another that splits them."""
     splits = [
         (read.source, split)
         for trace in product(repo)
@@ -162,8 +164,8 @@ def _across_files(repo: AuditRepository, seen: set[tuple[str, int]]) -> Iterator
                     yield Hit(
                         fit.path,
                         fit.line,
-                        f"`{named(fit.estimator, step)}` learns from all rows, which line {write.line} writes"
-                        f" to {name}; {split.path}:{split.line} splits that file afterwards.",
+                        f"`{named(fit.estimator, step)}` learns from all rows, which line"
+                        f" {write.line} writes to {name}; {split.path}:{split.line} splits that file afterwards.",
                         also=((split.path, split.line),),
                         severity=MEDIUM if step.name.startswith("by hand") else None,
                     )

@@ -50,6 +50,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     product,
 )
 from mlops_advisor.tools.evidence.trace import (
+    Choice,
     Event,
     Fit,
     Predict,
@@ -58,10 +59,11 @@ from mlops_advisor.tools.evidence.trace import (
     Value,
     ancestors,
 )
+from mlops_advisor.tools.evidence.trace_library import role_of_name
 from mlops_advisor.tools.evidence.view import View
 
 _STOPS: Final = re.compile(
-    r"early_?stop|od_type|od_wait|n_iter_no_change|best_model|EarlyStop", re.I
+    r"early_?stop|od_type|od_wait|n_iter_no_change|best_model|EarlyStop", re.IGNORECASE
 )
 _CALLBACKS: Final = re.compile(r"EarlyStopping|ModelCheckpoint|ReduceLROnPlateau|early_stopping")
 _SEARCHES: Final = re.compile(
@@ -81,17 +83,20 @@ _CURVES: Final = ("roc_curve", "precision_recall_curve", "det_curve")
     fix="Divide the training rows once more and choose on that validation set; touch the test set"
     " once, for the final score.",
     effort=(0.3, 1),
-    sources=(
-        "kapoor_narayanan: L1 lack of clean separation of training and test dataset"
-        " (pre-processing, modelling and evaluation)",
-    ),
+    sources=("kapoor_narayanan: L1 lack of clean separation of training and test dataset",),
 )
 def leakage_test_used_for_selection(repo: AuditRepository) -> Iterator[Hit]:
     """Report test data that select a model, its length of training or its threshold."""
     seen: set[tuple[str, int]] = set()
     for trace in product(repo):
         loops = _Loops(repo)
-        for hit in (*_stopping(trace), *_searching(trace), *loops.choosing(trace), *_limits(trace)):
+        for hit in (
+            *_stopping(trace),
+            *_searching(trace),
+            *loops.choosing(trace),
+            *_best(trace),
+            *_limits(trace),
+        ):
             if (hit.path, hit.line) not in seen:
                 seen.add((hit.path, hit.line))
                 yield hit
@@ -105,14 +110,16 @@ def _stopping(trace: Trace) -> Iterator[Hit]:
         held = next((v for h in fit.held for v in _test_parts(h)), None)
         if held is None or not in_product(fit) or not _stops(fit):
             continue
+        if any(_SEARCHES.search(w) for w in fit.within):
+            continue  # reported as a search
         final = _final(trace, fit, held)
         if final is None:
             continue
         yield Hit(
             fit.path,
             fit.line,
-            f"Training of `{class_of(fit.estimator) or 'the model'}` is stopped by how well it does"
-            f" on `{trace.label(held)}`, and the same test set gives the final score"
+            f"Training of `{class_of(fit.estimator) or 'the model'}` is stopped, or its best round"
+            f" kept, by how well it does on {_named(trace, held)}, and the same test set gives the final score"
             f"{at(final, fit.path)}.",
             also=((final.path, final.line),),
         )
@@ -140,14 +147,14 @@ def _stops(fit: Fit) -> bool:
             _CALLBACKS.search(v.name) for v in ancestors((value,))
         ):
             return True
-        if any(_STOPS.search(k) for k in value.keys):
+        if any(_STOPS.search(k) for k in (*value.keys, *value.options)):
             return True
     return "catboost" in fit.estimator.name.lower()
 
 
-def _final(trace: Trace, event: Event, data: Value) -> Event | None:
+def _final(trace: Trace, event: Event, data: Value) -> Score | Predict | None:
     """Score or prediction on the same rows that is no part of the selection itself."""
-    for later in trace.of(Score, Predict):
+    for later in _measures(trace):
         if later.order <= event.order or later.excludes(event) or later.within != event.within:
             continue
         values = later.values if isinstance(later, Score) else (later.data,)
@@ -160,33 +167,54 @@ def _final(trace: Trace, event: Event, data: Value) -> Event | None:
 
 
 def _searching(trace: Trace) -> Iterator[Hit]:
-    found: set[tuple[str, int]] = set()
-    for event in trace.of(Score, Predict):
+    found: set[tuple[str, str]] = set()
+    for event in sorted(_measures(trace), key=lambda e: isinstance(e, Predict)):
         search = next((w for w in event.within if _SEARCHES.search(w)), "")
-        if not search or not in_product(event):
+        if not search or not in_product(event) or (event.path, search) in found:
             continue
         values = event.values if isinstance(event, Score) else (event.data,)
         tested = next((v for one in values for v in _test_parts(one)), None)
-        if tested is None or (event.path, tested.rows) in {(p, r) for p, r in found}:
+        if tested is None:
             continue
-        found.add((event.path, tested.rows))
+        found.add((event.path, search))
         final = next(
             (
                 e
-                for e in trace.of(Score, Predict)
+                for e in _measures(trace)
                 if e.order > event.order and not e.within and _on(e, tested)
             ),
             None,
         )
-        told = f"; line {final.line} reports the score on it" if final is not None else ""
-        told = "" if event.path.endswith(".ipynb") else told
+        told = f"; the same set gives the final score{at(final, event.path)}" if final else ""
         yield Hit(
             event.path,
             event.line,
             f"The search `{search.rpartition('.')[2]}` chooses hyper-parameters by the score on the"
-            f" test set `{trace.label(tested)}`{told}.",
+            f" test set{_known_as(trace, tested)}{told}.",
             also=((final.path, final.line),) if final is not None else (),
         )
+
+
+def _named(trace: Trace, value: Value) -> str:
+    """Name of a test set: the outermost one that speaks of it."""
+    label = ""
+    for one in ancestors((value,)):
+        if one.role == "test" and one.id in trace.labels:
+            label = trace.labels[one.id]
+            if role_of_name(label) == "test":
+                break
+    return f"`{label}`" if label.isidentifier() else "the test set"
+
+
+def _known_as(trace: Trace, value: Value) -> str:
+    name = _named(trace, value)
+    return f" {name}" if name.startswith("`") else ""
+
+
+def _measures(trace: Trace) -> list[Score | Predict]:
+    """Scores and predictions, in order."""
+    found: list[Score | Predict] = [*trace.of(Score), *trace.of(Predict)]
+    return sorted(found, key=lambda e: e.order)
 
 
 def _on(event: Score | Predict, data: Value) -> bool:
@@ -206,7 +234,7 @@ class _Loops:
     def choosing(self, trace: Trace) -> Iterator[Hit]:
         """Report loops that fit, score on test rows, and keep the best."""
         done: set[tuple[str, int]] = set()
-        for score in trace.of(Score, Predict):
+        for score in _measures(trace):
             if not score.loops or not in_product(score):
                 continue
             values = score.values if isinstance(score, Score) else (score.data,)
@@ -222,12 +250,13 @@ class _Loops:
             line = _keeps_best(view, score.loops[0]) if view is not None else 0
             if line:
                 done.add((score.path, score.loops[0]))
+                within = score.loops[0] < score.line < line
                 yield Hit(
                     score.path,
-                    score.line,
-                    f"The loop keeps what scores best on the test set `{trace.label(tested)}`, so"
+                    score.line if within else line,
+                    f"The loop keeps what scores best on the test set{_known_as(trace, tested)}, so"
                     " the score of the winner on it is too good.",
-                    also=((score.path, line),),
+                    also=((score.path, line if within else score.line),),
                     confidence=0.7,
                 )
 
@@ -256,6 +285,40 @@ def _keeps_best(view: View, line: int) -> int:
     return 0
 
 
+# --- the best of a list of scores ---------------------------------------------------------------
+
+
+def _best(trace: Trace) -> Iterator[Hit]:
+    """`max` over scores that several models got on the test set."""
+    for choice in trace.of(Choice):
+        made = {v.id for v in ancestors(choice.values)}
+        score = next(
+            (
+                s
+                for s in trace.of(Score)
+                if s.result is not None
+                and s.result.id in made
+                and s.loops
+                and in_product(s)
+                and any(v.role == "test" for one in s.values for v in _flat(one, 0))
+            ),
+            None,
+        )
+        fitted = score is not None and any(
+            f.loops[:1] == score.loops[:1] and f.path == score.path for f in trace.of(Fit)
+        )
+        if score is not None and fitted:
+            name = choice.name.rpartition(".")[2]
+            yield Hit(
+                score.path,
+                score.line,
+                f"`{name}`{at(choice, score.path)} picks the best of these scores, which are taken"
+                " on the test set: the score of the winner is too good.",
+                also=((choice.path, choice.line),),
+                confidence=0.7,
+            )
+
+
 # --- thresholds ---------------------------------------------------------------------------------
 
 
@@ -280,8 +343,8 @@ def _limits(trace: Trace) -> Iterator[Hit]:
                     curve.path,
                     curve.line,
                     f"The threshold comes from the curve on the test set, and"
-                    f" `{score.name.rpartition('.')[2]}`{at(score, curve.path)} judges it on the same"
-                    " rows.",
+                    f" `{score.name.rpartition('.')[2]}`{at(score, curve.path)} judges it on the"
+                    " same rows.",
                     also=((score.path, score.line),),
                 )
                 break

@@ -46,17 +46,19 @@ from mlops_advisor.tools.audit_workflow.rules._data_frames import (
     listed,
     shown_line,
     targets_near,
+    views_with,
 )
 from mlops_advisor.tools.audit_workflow.rules._data_target import (
     Pair,
-    drop_names,
+    dropped_anywhere,
     pairs_of,
-    same_frame,
 )
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _LAGS: Final = frozenset("shift lag diff pct_change".split())
+_WORDS: Final = (".fit(", "train_test_split(", "inputCols", "DMatrix(", "cross_val", "Pool(")
 _MAX_NAMES: Final = 4
+_MAX_MADE: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,57 +88,57 @@ class _Made:
 )
 def leakage_target_feature(repo: AuditRepository) -> Iterator[Hit]:
     """Report targets, and what stands for them, among the features."""
-    for view in repo.views():
-        text = repo.text(view.path)
-        if "fit" in text or "train_test_split" in text or "inputCols" in text or "DMatrix" in text:
-            pairs = list(pairs_of(view))
-            for pair in pairs:
-                yield from _of_pair(repo, view, pair, {p.scope for p in pairs} - {pair.scope})
-            yield from _assembled(repo, view)
+    for view in views_with(repo, *_WORDS):
+        pairs = pairs_of(view)
+        made = _made(view) if pairs else []
+        for pair in pairs:
+            others = {p.scope for p in pairs} - {pair.scope}
+            mine = [m for m in made if m.line < pair.line and m.scope not in others]
+            yield from _of_pair(repo, view, pair, mine[:_MAX_MADE])
+        yield from _assembled(view)
         if view.path in repo.code.training_code:
             yield from _lists(repo, view)
     yield from _config(repo)
 
 
-def _of_pair(repo: AuditRepository, view: View, pair: Pair, others: set[ast.AST]) -> Iterator[Hit]:
-    if not same_frame(pair) or "*" in pair.features.names:
+def _of_pair(repo: AuditRepository, view: View, pair: Pair, made: list[_Made]) -> Iterator[Hit]:
+    if not pair.one_frame or not pair.known:
         return
     features, target = pair.features, pair.target
-    if _holds(pair, target):
-        what = (
-            "is one of the features" if not features.rest else "was not dropped from the features"
-        )
+    if pair.holds(target):
+        what = "was not dropped from" if features.rest else "is one of"
         yield Hit(
             view.path,
             features.line,
-            f"The target `{target}` {what}: the model learns the answer (`{target}` is taken as"
-            f" target in line {shown_line(repo, view.path, pair.target_line)}).",
+            f"The target `{target}` {what} the features: the model learns the answer (`{target}`"
+            f" is the target in line {shown_line(repo, view.path, pair.target_line)}).",
             f'Leave it out: `{features.frame}.drop(columns=["{target}"])`.',
             also=((view.path, pair.target_line),) if pair.target_line != features.line else (),
         )
         return
-    made = [m for m in _made(view) if m.line < pair.line and m.scope not in others]
-    gone = _dropped_anywhere(view)
+    gone = frozenset(dropped_anywhere(view)) if made else frozenset()
     for one in made:
         if one.name == target:
             yield from _components(repo, view, pair, one)
-        elif target in one.sources and _holds(pair, one.name) and one.name not in gone:
-            if not _train_only(one) and not _lagged(one.value):
-                yield Hit(
-                    view.path,
-                    one.line,
-                    f"`{one.name}` is computed from the target `{target}` and stays among the"
-                    f" features of line {shown_line(repo, view.path, features.line)}.",
-                    f"Drop `{one.name}`, or compute it on the training rows of each fold only.",
-                    also=((view.path, features.line),),
-                    severity=HIGH,
-                    confidence=0.6,
-                )
+        elif target in one.sources and pair.holds(one.name) and one.name not in gone:
+            yield from _derived(repo, view, pair, one)
 
 
-def _holds(pair: Pair, name: str) -> bool:
-    """Tell whether a column is among the features."""
-    return (name in pair.features.names) != pair.features.rest
+def _derived(repo: AuditRepository, view: View, pair: Pair, made: _Made) -> Iterator[Hit]:
+    """Report a feature that is computed from the target."""
+    if _train_only(made) or _lagged(made.value):
+        return
+    line = pair.features.line
+    yield Hit(
+        view.path,
+        made.line,
+        f"`{made.name}` is computed from the target `{pair.target}` and stays among the features"
+        f" of line {shown_line(repo, view.path, line)}.",
+        f"Drop `{made.name}`, or compute it on the training rows of each fold only.",
+        also=((view.path, line),),
+        severity=HIGH,
+        confidence=0.6,
+    )
 
 
 def _components(repo: AuditRepository, view: View, pair: Pair, made: _Made) -> Iterator[Hit]:
@@ -144,7 +146,7 @@ def _components(repo: AuditRepository, view: View, pair: Pair, made: _Made) -> I
     sources = [s for s in dict.fromkeys(made.sources) if s != pair.target]
     if not sources or _lagged(made.value):
         return
-    kept = [s for s in sources if _holds(pair, s)]
+    kept = [s for s in sources if pair.holds(s)]
     whole = len(kept) == len(sources)
     later = _minuend(view, made.value)
     if not whole and later not in kept:
@@ -153,8 +155,9 @@ def _components(repo: AuditRepository, view: View, pair: Pair, made: _Made) -> I
     yield Hit(
         view.path,
         pair.features.line,
-        f"The target `{pair.target}` is computed in line {shown_line(repo, view.path, made.line)} from columns that stay"
-        f" among the features ({shown}): the model can compute the answer.",
+        f"The target `{pair.target}` is computed from columns that stay among the features"
+        f" ({shown}, line {shown_line(repo, view.path, made.line)}): the model can compute the"
+        " answer.",
         "Drop them as well: they are known only together with the target.",
         also=((view.path, made.line),),
         confidence=0.75,
@@ -209,27 +212,11 @@ def _train_only(made: _Made) -> bool:
     )
 
 
-def _dropped_anywhere(view: View) -> frozenset[str]:
-    found: set[str] = set()
-    for call in view.calls:
-        if isinstance(call.func, ast.Attribute) and call.func.attr == "drop":
-            found |= drop_names(view, call) or frozenset()
-        elif isinstance(call.func, ast.Attribute) and call.func.attr == "pop" and call.args:
-            found.add(f"{view.literal(call.args[0])}")
-    for node in view.of(ast.Delete):
-        found.update(view.column(t) for t in node.targets)
-    for keyword in view.of(ast.keyword):
-        if keyword.arg in ("stratify", "groups", "sample_weight", "weight"):
-            found.update(view.column(n) for n in ast.walk(keyword.value))
-    return frozenset(found)
-
-
-def _assembled(repo: AuditRepository, view: View) -> Iterator[Hit]:
+def _assembled(view: View) -> Iterator[Hit]:
     """Report Spark: `VectorAssembler(inputCols=[..., label])`."""
     labels = {
         view.string(k.value) for k in view.of(ast.keyword) if k.arg in ("labelCol", "label_col")
     } - {""}
-    _ = repo
     for call in view.calls:
         columns = view.arg(call, "inputCols")
         names = listed(view, columns) if columns is not None else None
@@ -253,7 +240,7 @@ def _lists(repo: AuditRepository, view: View) -> Iterator[Hit]:
         inside = sorted(known & set(names or ()))
         if not inside or len(names or ()) < 3:  # noqa: PLR2004 - a pair of columns is no list
             continue
-        if _selects(view, name) and not _taken_out(repo, view, name, inside[0]):
+        if _selects(view, name) and not _taken_out(repo, view, name):
             yield Hit(
                 view.path,
                 node.lineno,
@@ -275,9 +262,8 @@ def _selects(view: View, name: str) -> bool:
     return False
 
 
-def _taken_out(repo: AuditRepository, view: View, name: str, target: str) -> bool:
+def _taken_out(repo: AuditRepository, view: View, name: str) -> bool:
     text = repo.text(view.path)
-    _ = target
     return f"{name}.remove(" in text or f"in {name} if" in text or f"set({name})" in text
 
 

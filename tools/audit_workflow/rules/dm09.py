@@ -38,7 +38,11 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._dataflow import in_product, product
+from mlops_advisor.tools.audit_workflow.rules._dataflow import (
+    in_product,
+    product,
+    quoted,
+)
 from mlops_advisor.tools.evidence.trace import Dated, Event, Sort, Split, Trace, rows_of
 
 _DATE_WORDS: Final = ("date", "time", "timestamp", "day", "month", "year", "week", "datetime", "ds")
@@ -72,7 +76,7 @@ def temporal_data_random_split(repo: AuditRepository) -> Iterator[Hit]:
                 yield Hit(
                     split.path,
                     split.line,
-                    f"`{split.name.rpartition('.')[2]}` shuffles `{trace.label(split.sources[0])}`,"
+                    f"`{split.name.rpartition('.')[2]}` shuffles {quoted(trace, split.sources[0])},"
                     f" whose rows are in time: {how}. Later rows train the model that is tested"
                     " on earlier ones.",
                     also=((event.path, event.line),),

@@ -37,7 +37,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._dataflow import at, in_product, product
+from mlops_advisor.tools.audit_workflow.rules._dataflow import (
+    at,
+    in_product,
+    product,
+    quoted,
+)
 from mlops_advisor.tools.audit_workflow.rules._training import seeded
 from mlops_advisor.tools.evidence.trace import (
     Event,
@@ -91,12 +96,24 @@ def _calls(repo: AuditRepository, trace: Trace) -> Iterator[Hit]:
         family, word = _family(split)
         if family and _is_seeded(repo, trace, split, family):
             continue
-        data = trace.label(split.sources[0]) if split.sources else "the data"
+        data = quoted(trace, split.sources[0] if split.sources else None)
         last = split.name.rpartition(".")[2]
+        maker = split.splitter
+        if maker is not None and maker.line:
+            last = maker.last
+        path, line = (
+            (maker.path, maker.line)
+            if maker is not None and maker.line
+            else (
+                split.path,
+                split.line,
+            )
+        )
         yield Hit(
-            split.path,
-            split.line,
-            f"`{last}` divides `{data}` at random without `{word}`: each run has another test set.",
+            path,
+            line,
+            f"`{last}` divides {data} at random without `{word}`: each run has another test set.",
+            also=((split.path, split.line),) if line != split.line else (),
             fix=f"Pass a seed from the configuration: `{last}(..., {word}="
             f"{'torch.Generator().manual_seed(42)' if word == 'generator' else '42'})`.",
         )
@@ -107,6 +124,8 @@ def _family(split: Split) -> tuple[str, str]:
     last = split.name.rpartition(".")[2]
     if last == "random_split" and "torch" in split.name:
         return "torch", "generator"
+    if split.how == "folds":
+        return "numpy", "random_state"
     if last in _UNSEEDABLE:
         return "", "seed"
     return "numpy", "random_state" if "sklearn" in split.name or last != "train_test_split" else (
@@ -126,19 +145,26 @@ def _shuffles(repo: AuditRepository, trace: Trace) -> Iterator[Hit]:
     for shuffle in trace.of(Shuffle):
         if shuffle.seed != "no" or not in_product(shuffle):
             continue
-        family = "random" if shuffle.name.startswith("random.") else "numpy"
         split = next((s for s in splits if _rests_on(s, shuffle)), None)
+        family = _generator(shuffle, split)
         if split is None or _is_seeded(repo, trace, shuffle, family):
             continue
         last = shuffle.name.rpartition(".")[2]
         yield Hit(
             shuffle.path,
             shuffle.line,
-            f"`{last}` puts `{trace.label(shuffle.data)}` in random order without a seed, and"
+            f"`{last}` puts {quoted(trace, shuffle.data)} in random order without a seed, and"
             f" the split{at(split, shuffle.path)} divides the result: each run has another test"
             " set.",
             also=((split.path, split.line),),
         )
+
+
+def _generator(shuffle: Shuffle, split: Split | None) -> str:
+    """Which global generator a shuffle draws from."""
+    if split is not None and split.name.endswith((": take", ": skip")):
+        return "tensorflow"
+    return "random" if shuffle.name.startswith("random.") else "numpy"
 
 
 def _rests_on(split: Split, shuffle: Shuffle) -> bool:
@@ -163,11 +189,11 @@ def _masks(repo: AuditRepository, trace: Trace) -> Iterator[Hit]:
 
 
 def _mask_hit(trace: Trace, split: Split, mask: Value) -> Hit:
-    data = trace.label(split.sources[0]) if split.sources else "the data"
+    data = quoted(trace, split.sources[0] if split.sources else None)
     return Hit(
         mask.path,
         mask.line,
-        f"`{mask.name}` decides at random, without a seed, which rows of `{data}` are for training.",
+        f"`{mask.name}` decides at random, without a seed, which rows of {data} are for training.",
         fix="Draw from a seeded generator: `np.random.default_rng(42).random(len(df)) < 0.8`.",
         also=((split.path, split.line),),
     )

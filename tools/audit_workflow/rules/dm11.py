@@ -40,7 +40,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._dataflow import classifies, in_product, product
+from mlops_advisor.tools.audit_workflow.rules._dataflow import (
+    classifies,
+    in_product,
+    product,
+    quoted,
+)
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.trace import Split, Trace
 
@@ -67,7 +72,7 @@ _MAX_FILES: Final = 2_000
 def no_stratify(repo: AuditRepository) -> Iterator[Hit]:
     """Report splits of classes without stratification, and splits with a bad ratio."""
     seen: set[tuple[str, int]] = set()
-    found = [(t, classifies(t)) for t in product(repo)]
+    found = [(t, classifies(repo, t)) for t in product(repo)]
     whole = _verdict([v for _, v in found])
     for trace, own in found:
         hits = list(_ratios(trace))
@@ -80,7 +85,7 @@ def no_stratify(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _verdict(found: list[bool | None]) -> bool | None:
-    """What all models of the repository do, when they agree."""
+    """Tell what all models of the repository do, when they agree."""
     said = {v for v in found if v is not None}
     return said.pop() if len(said) == 1 else None
 
@@ -131,7 +136,7 @@ def _ratios(trace: Trace) -> Iterator[Hit]:
                 yield Hit(
                     split.path,
                     split.line,
-                    f"Only {train:.0%} of `{trace.label(split.sources[0])}` are left for training.",
+                    f"Only {train:.0%} of {quoted(trace, split.sources[0])} are left for training.",
                     fix="Keep the larger part for training, e.g. `test_size=0.2`.",
                     severity=MEDIUM,
                     confidence=0.7,

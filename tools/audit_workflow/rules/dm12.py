@@ -45,6 +45,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     class_of,
     in_product,
     product,
+    quoted,
     written,
 )
 from mlops_advisor.tools.evidence.trace import Event, Fit, Resample, Split, Trace, origins
@@ -62,11 +63,10 @@ _UNDER: Final = frozenset(
     dimension="data_management",
     severity=HIGH,
     confidence=0.9,
-    fix="Split first; balance the training rows only, as a step of an `imblearn.pipeline.Pipeline`.",
+    fix="Split first; balance the training rows only: a step of an `imblearn.pipeline.Pipeline`.",
     effort=(0.2, 0.5),
     sources=(
-        "kapoor_narayanan: L1.2 pre-processing on training and test set (names oversampling before"
-        " the split)",
+        "kapoor_narayanan: L1.2 pre-processing on training and test set (names oversampling)",
         "imblearn_docs: Common pitfalls, section 'Data leakage'",
     ),
 )
@@ -96,7 +96,7 @@ def _hit(repo: AuditRepository, trace: Trace, resample: Resample, after: Event) 
     return Hit(
         resample.path,
         resample.line,
-        f"`{name or 'resample'}` balances `{trace.label(resample.data)}` before"
+        f"`{name or 'resample'}` balances {quoted(trace, resample.data)} before"
         f" `{written(repo, after.path, after.line)}`{at(after, resample.path)} divides it: this"
         f" {what}.",
         also=((after.path, after.line),),

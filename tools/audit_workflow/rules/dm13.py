@@ -64,6 +64,8 @@ _NOT_STEPS: Final = re.compile(
 )
 _MAX_FUNCTIONS: Final = 3_000
 _MAX_WORDS: Final = 400
+_MAX_TEXT: Final = 60
+_MAX_LISTS: Final = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,8 +202,7 @@ def _summary(view: View, node: AnyFunction) -> _Function | None:
         if count > 20_000:  # noqa: PLR2004 - hostile input
             return None
         if isinstance(below, ast.Constant) and isinstance(below.value, str):
-            if 1 < len(below.value) <= 60 and "\n" not in below.value:  # noqa: PLR2004
-                texts.add(below.value)
+            texts.add(below.value)
         if isinstance(below, (ast.Assign, ast.AugAssign, ast.Return, ast.Expr, ast.For, ast.If)):
             if _trivial(below):
                 continue
@@ -218,7 +219,7 @@ def _summary(view: View, node: AnyFunction) -> _Function | None:
         node.name,
         frozenset(shapes),
         frozenset(exact),
-        frozenset(texts - _logged(node)),
+        frozenset(t for t in texts - _logged(node) if _like_column(t) and len(t) > 1),
         frozenset(a.arg for a in node.args.args if a.arg != "self"),
     )
 
@@ -271,8 +272,8 @@ def _shape(node: ast.stmt) -> tuple[list[str], list[str]]:
                 whole.append(below.attr)
             elif isinstance(below, ast.Constant):
                 text = isinstance(below.value, str)
-                shape.append(f"{below.value}"[:60] if text else "#")
-                whole.append(f"{below.value}"[:60])
+                shape.append(f"{below.value!r}"[:_MAX_TEXT] if text else "#")
+                whole.append(f"{below.value!r}"[:_MAX_TEXT])
             elif isinstance(below, (ast.operator, ast.cmpop, ast.unaryop)):
                 shape.append(type(below).__name__)
                 whole.append(type(below).__name__)
@@ -286,12 +287,12 @@ def _shape(node: ast.stmt) -> tuple[list[str], list[str]]:
 
 
 def _lists(repo: AuditRepository, train: list[str], serve: list[str]) -> Iterator[Hit]:
-    there = [n for p in train for n in _lists_of(repo, p)]
+    there = [n for p in train for n in _lists_of(repo, p)][:_MAX_LISTS]
     shared_lists = [n for n in configured(repo) if len(n.names) >= _LEAST]
     for path in serve:
         near = frozenset(of_project(repo, path, train))
         reported = 0
-        for mine in _lists_of(repo, path):
+        for mine in _lists_of(repo, path)[:_MAX_LISTS]:
             if reported > 2:  # noqa: PLR2004 - a module that copies everything says it thrice
                 break
             others = [n for n in there if n.path in near] + shared_lists
@@ -358,13 +359,8 @@ def _lists_of(repo: AuditRepository, path: str) -> list[Named]:
 
 
 def _like_column(name: str) -> bool:
-    return (
-        bool(name)
-        and len(name) <= 60
-        and "/" not in name
-        and "\n" not in name
-        and not name.startswith("-")
-    )  # noqa: PLR2004
+    plain = "/" not in name and "\n" not in name and not name.startswith("-")
+    return bool(name) and len(name) <= _MAX_TEXT and plain
 
 
 def _as_columns(view: View, node: ast.AST) -> bool:

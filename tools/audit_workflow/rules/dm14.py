@@ -57,6 +57,7 @@ from mlops_advisor.tools.evidence.trace import (
     Fit,
     Read,
     Save,
+    Select,
     Trace,
     Value,
     Write,
@@ -65,8 +66,13 @@ from mlops_advisor.tools.evidence.trace import (
 from mlops_advisor.tools.evidence.trace_library import sort_of
 
 _STEP: Final = re.compile(r"named_steps|named_transformers_|\.steps|best_estimator_\.\[")
-_TRAINING_PATH: Final = re.compile(r"train|processed|prepared|features|preprocess", re.I)
+_TRAINING_PATH: Final = re.compile(r"train|processed|prepared|features|preprocess", re.IGNORECASE)
 _LEARNT: Final = re.compile(r"_(?:\.|$|\[)")  # `mean_`, `vocabulary_`
+_TARGET: Final = re.compile(
+    r"^(?:y|target|label|class|species|churn\w*|outcome|category|sentiment|is_\w+|fraud|survived|"
+    r"exited|diagnosis|quality)$",
+    re.IGNORECASE,
+)
 _MAX_WALK: Final = 4_000
 
 
@@ -133,7 +139,7 @@ def _kept(trace: Trace) -> frozenset[int]:
 def _lost(repo: AuditRepository, trace: Trace, kept: frozenset[int]) -> Iterator[Hit]:
     models = [(s, v) for s, v in saved(trace) if _is_kept_model(trace, v)]
     learnt = [f for f in trace.of(Fit) if is_model(trace, f.estimator)]
-    for fit, step in fits(trace):
+    for fit, step in (*fits(trace), *_encoders(trace)):
         if step.name.startswith("by hand") or _is_kept(fit, step, kept):
             continue
         for save, model in models:
@@ -146,6 +152,23 @@ def _lost(repo: AuditRepository, trace: Trace, kept: frozenset[int]) -> Iterator
             if used and not save.excludes(fit):
                 yield _hit(repo, fit, step, save)
                 break
+
+
+def _encoders(trace: Trace) -> Iterator[tuple[Fit, Value]]:
+    """Find encoders of labels that are used on features."""
+    targets = {c for f in trace.of(Fit) if f.target is not None for c in f.target.columns}
+    for select in trace.of(Select):
+        if select.dropped:
+            targets.update(select.columns)
+    for fit in trace.of(Fit):
+        step = fit.estimator if sort_of(fit.estimator.name) == "labels" else None
+        if step is None or not in_product(fit):
+            continue
+        columns = fit.data.columns
+        if (not columns and fit.loops) or (
+            len(columns) == 1 and columns[0] not in targets and not _TARGET.match(columns[0])
+        ):
+            yield fit, step
 
 
 def _is_kept_model(trace: Trace, value: Value) -> bool:
@@ -163,14 +186,14 @@ def _hit(repo: AuditRepository, fit: Fit, step: Value, save: Save) -> Hit:
         fit.path,
         fit.line,
         f"`{named(fit.estimator, step)}` prepares the training data of the model that"
-        f" `{save.name.rpartition('.')[2]}` stores{at(save, fit.path)}, and is itself saved nowhere."
-        f"{serving}",
+        f" `{save.name.rpartition('.')[2]}` stores{at(save, fit.path)}, and is itself saved"
+        f" nowhere.{serving}",
         also=((save.path, save.line), *((served,) if served else ())),
     )
 
 
 def _served_bare(repo: AuditRepository) -> tuple[str, int] | None:
-    """Serving code that loads a model and transforms nothing."""
+    """Find serving code that loads a model and transforms nothing."""
     for path, line in sorted(repo.code.serving.items()):
         reached = repo.code.closure([path])
         if not any(p in repo.code.loads for p in reached):
@@ -181,7 +204,7 @@ def _served_bare(repo: AuditRepository) -> tuple[str, int] | None:
 
 
 def _steps_only(trace: Trace) -> Iterator[Hit]:
-    """A step of a fitted Pipeline is saved, and the Pipeline is not."""
+    """Report a step of a fitted Pipeline that is saved without the Pipeline."""
     for save, value in saved(trace):
         whole = next((p for p in value.parents if sort_of(p.name) == "pipeline"), None)
         by_name = bool(_STEP.search(value.name)) and value.kind in ("unknown", "estimator")
@@ -211,7 +234,7 @@ def _forgets(trace: Trace, save: Save, value: Value, whole: Value) -> bool:
 
 
 def _written(repo: AuditRepository, trace: Trace, kept: frozenset[int]) -> Iterator[Hit]:
-    """A script writes prepared data and ends; the fitted preparation is gone."""
+    """Report a script that writes prepared data and ends: the fitted preparation is gone."""
     if not repo.code.training and repo.stages.training is None:
         return
     for fit, step in fits(trace):

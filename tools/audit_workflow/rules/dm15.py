@@ -47,7 +47,7 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _data_skew
-from mlops_advisor.tools.audit_workflow.rules._data_frames import targets, targets_near
+from mlops_advisor.tools.audit_workflow.rules._data_frames import targets, targets_near, written
 from mlops_advisor.tools.audit_workflow.rules._data_sides import of_project, sides
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
@@ -69,8 +69,8 @@ _DROPS: Final = ("dropna",)
     fix="Store the preparation with the model (a Pipeline), and let inference touch features only.",
     effort=(0.5, 2),
     sources=(
-        "ml_test_score: Monitor 3, training and serving features compute the same values",
         "kapoor_narayanan: L2 model uses features that are not legitimate",
+        "ml_test_score: Monitor 3, training and serving features compute the same values",
         "rules_of_ml: Rule #32, re-use code between training and serving pipeline",
     ),
     practice="train_serve_parity",
@@ -129,28 +129,26 @@ def _answers(call: ast.Call) -> bool:
 
 
 def _reads(view: View, known: frozenset[str]) -> Iterator[tuple[int, int, str, str, ast.AST]]:
+    """Find reads of target columns: rank, line, name, how, node."""
     if not known:
         return
     for call in view.calls:
         if last(dotted(call.func)) in _DROPS:
             subset = view.literal(view.arg(call, "subset"))
-            names = subset if isinstance(subset, list) else [subset]
-            for name in names:
+            for name in subset if isinstance(subset, list) else [subset]:
                 if isinstance(name, str) and name in known:
                     yield 0, call.lineno, name, "drops rows without", call
-    for node in view.of(ast.Subscript):
-        name = view.column(node)
-        if name in known and isinstance(node.ctx, ast.Load) and _FRAME.match(dotted(node.value)):
+    nodes: list[ast.Subscript | ast.Attribute] = [*view.of(ast.Subscript), *view.of(ast.Attribute)]
+    for node in nodes:
+        name = node.attr if isinstance(node, ast.Attribute) else view.column(node)
+        if name not in known or not isinstance(node.ctx, ast.Load):
+            continue
+        if isinstance(node, ast.Attribute) and (
+            not isinstance(node.value, ast.Name) or _called(view, node)
+        ):
+            continue
+        if _FRAME.match(dotted(node.value)):
             yield (*_how(view, node, name), node)
-    for access in view.of(ast.Attribute):
-        if access.attr in known and isinstance(access.ctx, ast.Load):
-            base = dotted(access.value)
-            if (
-                isinstance(access.value, ast.Name)
-                and _FRAME.match(base)
-                and not _called(view, access)
-            ):
-                yield (*_how(view, access, access.attr), access)
 
 
 def _called(view: View, node: ast.Attribute) -> bool:
@@ -172,6 +170,6 @@ def _predicted(view: View, name: str) -> bool:
     for node in view.of(ast.Assign):
         target = node.targets[0]
         column = view.column(target) or (target.attr if isinstance(target, ast.Attribute) else "")
-        if column == name and "pred" in ast.unparse(node.value)[:300].lower():
+        if column == name and "pred" in written(node.value, 300).lower():
             return True
     return False

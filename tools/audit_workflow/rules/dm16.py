@@ -45,10 +45,10 @@ from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _PURE: Final = frozenset(
     "dropna fillna drop_duplicates rename reset_index set_index sort_values sort_index astype"
-    " assign merge reindex ffill bfill interpolate clip nlargest nsmallest explode melt"
-    " sample rename_axis select_dtypes infer_objects convert_dtypes add_prefix add_suffix".split()
+    " assign merge reindex ffill bfill interpolate clip explode melt rename_axis infer_objects"
+    " convert_dtypes add_prefix add_suffix".split()
 )
-_SHARED: Final = frozenset("drop replace join round apply map query head".split())  # others too
+_SHARED: Final = frozenset("drop replace join round query".split())  # others too
 _INPLACE: Final = frozenset(
     "fillna replace drop dropna clip ffill bfill interpolate mask where rename sort_values".split()
 )
@@ -83,7 +83,7 @@ def misused_frames(repo: AuditRepository, view: View) -> Iterator[Hit]:
     if "pandas" not in view.module.roots and "pandas" not in repo.text(view.path):
         return
     for statement in view.of(ast.Expr):
-        yield from _discarded(view, statement)
+        yield from _discarded(repo, view, statement)
     seen: set[str] = set()
     for call in view.calls:
         yield from _inplace(view, call)
@@ -100,14 +100,14 @@ def misused_frames(repo: AuditRepository, view: View) -> Iterator[Hit]:
 # --- results that nobody keeps -----------------------------------------------------------------
 
 
-def _discarded(view: View, statement: ast.Expr) -> Iterator[Hit]:
+def _discarded(repo: AuditRepository, view: View, statement: ast.Expr) -> Iterator[Hit]:
     call = statement.value
     if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute):
         return
     method, owner = call.func.attr, call.func.value
     if method not in _PURE | _SHARED or _true(view, call, "inplace"):
         return
-    if view.arg(call, "inplace") is not None or view.spreads(call) or _shown(view, statement):
+    if view.arg(call, "inplace") is not None or view.spreads(call) or _shown(repo, view, statement):
         return
     if not _is_frame(view, owner, method):
         return
@@ -121,16 +121,15 @@ def _discarded(view: View, statement: ast.Expr) -> Iterator[Hit]:
     )
 
 
-def _shown(view: View, statement: ast.Expr) -> bool:
+def _shown(repo: AuditRepository, view: View, statement: ast.Expr) -> bool:
     """Tell whether a notebook shows the value: the last statement of its cell."""
-    if not view.module.notebook:
+    book = repo.notebooks.get(view.path) if view.module.notebook else None
+    if book is None or not isinstance(view.parent(statement), ast.Module):
         return False
-    if not isinstance(view.parent(statement), ast.Module):
-        return False
-    # The next statement stands in another cell when more than blank lines lie between; a
-    # statement on the very next line is in the same cell or a cell of one line: be careful.
     following = next((s for s in view.tree.body if s.lineno > statement.lineno), None)
-    return following is None or following.lineno > (statement.end_lineno or 0)
+    lines = (statement.lineno, following.lineno if following is not None else 0)
+    cells = [book.lines[n - 1][0] for n in lines if 0 < n <= len(book.lines)]
+    return len(set(cells)) != 1 or following is None
 
 
 def _is_frame(view: View, owner: ast.expr, method: str) -> bool:
@@ -146,7 +145,7 @@ def _is_frame(view: View, owner: ast.expr, method: str) -> bool:
     framed = "pandas." in makers or bool(_PANDAS.search(last(name).lower()))
     if method in _SHARED:
         return framed and not isinstance(view.settled(owner), (ast.List, ast.Dict))
-    if method in ("merge", "sample", "rename", "assign", "clip", "round"):
+    if method in ("merge", "rename", "assign", "clip", "reindex"):
         return framed
     return True
 

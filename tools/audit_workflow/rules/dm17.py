@@ -45,6 +45,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._data_frames import views_with
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.view import View
 
@@ -66,14 +67,13 @@ _ASIDE: Final = ("local", "dev", "test", "example", "sandbox")
     sources=(
         "feast_docs: Feature view (owner, TTL, description and tags)",
         "rules_of_ml: Rule #11, give feature sets owners and documentation",
-        "se4ml: practice 'Assign an Owner to Each Feature and Document its Rationale'",
+        "se4ml: Assign an Owner to Each Feature and Document its Rationale",
     ),
 )
 def feature_store_definition_hygiene(repo: AuditRepository) -> Iterator[Hit]:
     """Report feature views and stores that lack what production needs."""
-    for view in repo.views():
-        if "feast" in view.module.roots:
-            yield from _views(view)
+    for view in views_with(repo, "feast", roots=frozenset(("feast",))):
+        yield from _views(view)
     yield from _stores(repo)
 
 

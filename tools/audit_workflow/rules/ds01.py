@@ -37,24 +37,21 @@ mlflow.register_model(f"runs:/{run_id}/model", "churn")
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._gate_compare import comparisons, thresholds
 from mlops_advisor.tools.audit_workflow.rules._gate_order import early_releases
 from mlops_advisor.tools.audit_workflow.rules._gates import (
     Release,
     gate_exists,
     gated,
-    judges,
     releases,
-    stops,
+    training_paths,
 )
-from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _REPORTS: Final = re.compile(
     r"\bcml (?:comment|send-comment|pr)\b|\bcml-send-comment\b|\bgh pr comment\b"
@@ -66,31 +63,14 @@ _REPORT_ACTIONS: Final = (
     "add-pr-comment",
 )
 _COMMANDS: Final = re.compile(
-    r"\baz ml model (?:create|register|deploy)\b|\bgcloud ai (?:models upload|endpoints deploy-model)\b|"
+    r"\baz ml model (?:create|register|deploy)\b|"
+    r"\bgcloud ai (?:models upload|endpoints deploy-model)\b|"
     r"\baws sagemaker (?:create-model-package|create-endpoint|update-endpoint)\b|"
     r"\bhuggingface-cli upload\b|\bbentoml (?:push|deploy)\b|\bgto (?:register|assign)\b|"
     r"\bmlflow deployments (?:create|update)\b"
 )
 _METRIC_TEXT: Final = re.compile(
     r"metric|dvc |eval|report|train|result|accuracy|score", re.IGNORECASE
-)
-_LOSSES: Final = re.compile(
-    r"(?:^|_)(?:rmse|mae|mse|mape|loss|error|logloss|rmsle|wer|perplexity|brier)(?:_|$)"
-)
-_SCORES: Final = re.compile(
-    r"(?:^|_)(?:acc|accuracy|f1|auc|r2|precision|recall|score|gini|ndcg|map)(?:_|$)"
-)
-_NEW: Final = re.compile(r"(?:^|_)(?:new|challenger|candidate|cand|current|latest|this)(?:_|$)")
-_OLD: Final = re.compile(
-    r"(?:^|_)(?:prod|production|champion|champ|old|best|previous|prev|baseline|deployed|existing)(?:_|$)"
-)
-_FIRST: Final = re.compile(
-    r"champion|prod|existing|previous|versions|latest|deployed|baseline", re.IGNORECASE
-)
-_CONDITIONS: Final = re.compile(r"^sagemaker\.workflow\.conditions\.Condition(?:Less|Greater)")
-_CHAMPION: Final = re.compile(
-    r"champion|production_|prod_(?:metric|score|model|acc|rmse|f1|auc|mae)|baseline|current_best|previous_|best_model_|incumbent",
-    re.IGNORECASE,
 )
 
 
@@ -114,10 +94,10 @@ def no_model_quality_gate(repo: AuditRepository) -> Iterator[Hit]:
     found: dict[tuple[str, int], Hit] = {}
     for hit in (
         *early_releases(repo),
-        *_champions(repo),
+        *comparisons(repo),
         *_ungated(repo),
         *_reported_only(repo),
-        *_thresholds(repo),
+        *thresholds(repo),
     ):
         found.setdefault((hit.path, hit.line), hit)
     yield from found.values()
@@ -157,9 +137,9 @@ def _ungated(repo: AuditRepository) -> Iterator[Hit]:
         view = repo.view(path)
         if view is None:
             continue
-        here = releases(repo, view)
+        here = releases(view)
         strong += _first([r for r in here if r.kind != "save" and not gated(repo, r)])
-        if not module.notebook and path in _training(repo):
+        if not module.notebook and path in training_paths(repo):
             saved += [r for r in here if r.kind == "save" and not gated(repo, r)][-1:]
     plain = [r for r in strong if not r.view.module.notebook] or strong
     for one in plain:
@@ -173,7 +153,7 @@ def _ungated(repo: AuditRepository) -> Iterator[Hit]:
         and repo.stages.scoring is not None
         and not _reports(repo)
     ):
-        yield _saved(repo, _most_used(repo, saved))
+        yield _saved(_most_used(repo, saved))
 
 
 def _commands(repo: AuditRepository) -> Iterator[Hit]:
@@ -198,10 +178,6 @@ def _commands(repo: AuditRepository) -> Iterator[Hit]:
 
 def _reports(repo: AuditRepository) -> bool:
     return any(True for _ in _reported_only(repo))
-
-
-def _training(repo: AuditRepository) -> frozenset[str]:
-    return repo.code.training_code | frozenset(repo.code.training)
 
 
 def _first(found: list[Release]) -> list[Release]:
@@ -230,7 +206,7 @@ def _approved(repo: AuditRepository) -> bool:
     return any(j.environment for j in repo.jobs)
 
 
-def _saved(repo: AuditRepository, one: Release) -> Hit:
+def _saved(one: Release) -> Hit:
     return Hit(
         one.view.path,
         one.line,
@@ -273,220 +249,9 @@ def _reported_only(repo: AuditRepository) -> Iterator[Hit]:
                 min(lines),
                 f"Job `{job.name}` publishes metrics as a comment and passes whatever they are: no"
                 " threshold or comparison fails it.",
-                "Add a step that compares the metrics with those of `main` and exits with 1 when they"
+                "Add a step that compares the metrics with those of `main` and exits with 1 when"
+                " they"
                 " are worse.",
                 severity=MEDIUM,
                 confidence=0.75,
             )
-
-
-# --- comparisons that decide nothing ---------------------------------------------------------------
-
-
-def _champions(repo: AuditRepository) -> Iterator[Hit]:
-    for path, module in repo.code.product.items():
-        if (
-            path in repo.code.serving
-            or not module.branches
-            and not module.checks
-            and "None" not in repo.text(path)
-        ):
-            continue
-        text = repo.text(path)
-        if not any(
-            w in text
-            for w in (
-                "register",
-                "promot",
-                "deploy",
-                "alias",
-                "champion",
-                "challenger",
-                "production",
-                "stage",
-                "best",
-            )
-        ):
-            continue
-        view = repo.view(path)
-        if view is None:
-            continue
-        released = {r.call for r in releases(repo, view) if r.kind != "save"}
-        for node in view.of(ast.If):
-            yield from _itself(view, node)
-            if released:
-                yield from _swapped(view, node, released)
-                yield from _first_exempt(view, node, released)
-
-
-def _itself(view: View, node: ast.If) -> Iterator[Hit]:
-    for compare in [node.test, *view.below(node.test, ast.Compare)]:
-        if not isinstance(compare, ast.Compare) or len(compare.comparators) != 1:
-            continue
-        left, right = compare.left, compare.comparators[0]
-        if not isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) or isinstance(
-            left, ast.Constant
-        ):
-            continue
-        texts = ast.unparse(left), ast.unparse(right)
-        if not any(
-            is_metric(w) or _metric_part(w)
-            for t in texts
-            for w in re.findall(r"\w{1,60}", t.lower())
-        ):
-            continue
-        made = view.settled(left), view.settled(right)
-        same = texts[0] == texts[1] or (
-            isinstance(made[0], ast.Call)
-            and isinstance(made[1], ast.Call)
-            and made[0] is not made[1]
-            and ast.unparse(made[0]) == ast.unparse(made[1])
-        )
-        if same:
-            yield Hit(
-                view.path,
-                compare.lineno,
-                f"`{texts[0]}` and `{texts[1]}` are the same value, so the challenger is compared with"
-                " itself and the result is always the same.",
-                "Evaluate the model in production on the same data for the other side.",
-                confidence=0.9,
-            )
-
-
-def _metric_part(word: str) -> bool:
-    return bool(_LOSSES.search(word) or _SCORES.search(word))
-
-
-def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]:
-    test = node.test
-    if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
-        return
-    inside = {c for s in node.body for c in ast.walk(s) if isinstance(c, ast.Call)} & released
-    left, right = ast.unparse(test.left).lower(), ast.unparse(test.comparators[0]).lower()
-    if not inside or not isinstance(test.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
-        return
-    wants_more = isinstance(test.ops[0], (ast.Gt, ast.GtE))
-    words = [re.sub(r"\W{1,40}", "_", t) for t in (left, right)]
-    if _NEW.search(words[0]) and _OLD.search(words[1]):
-        new_is_more = wants_more
-    elif _OLD.search(words[0]) and _NEW.search(words[1]):
-        new_is_more = not wants_more
-    else:
-        return
-    loss = all(_LOSSES.search(w) for w in words)
-    score = all(_SCORES.search(w) for w in words)
-    if (loss and new_is_more) or (score and not loss and not new_is_more):
-        yield Hit(
-            view.path,
-            node.lineno,
-            f"`{ast.unparse(test)[:100]}` promotes the model that is worse: of this metric"
-            f" {'less' if loss else 'more'} is better.",
-            "Turn the comparison round.",
-            confidence=0.9,
-        )
-
-
-def _first_exempt(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]:
-    """Report a branch for the first version that releases without looking at a metric."""
-    text = ast.unparse(node.test)
-    empty = (
-        text.startswith("not ")
-        or text.endswith(("is None", "== 0", "== []"))
-        or "len(" in text
-        and "== 0" in text
-    )
-    if not empty or not _FIRST.search(text) or judges(view, node.test):
-        return
-    inside = [
-        c for s in node.body for c in ast.walk(s) if isinstance(c, ast.Call) and c in released
-    ]
-    judged = any(isinstance(s, ast.If) and judges(view, s.test) for s in node.body)
-    if (
-        inside
-        and not judged
-        and not any(isinstance(up, ast.If) and judges(view, up.test) for up in view.above(node))
-    ):
-        yield Hit(
-            view.path,
-            inside[0].lineno,
-            f"While there is no model yet (`{text[:60]}`), any model is promoted, however bad: the"
-            " first version passes no gate.",
-            "Hold the first version to an absolute threshold or a simple baseline.",
-            severity=MEDIUM,
-            confidence=0.65,
-        )
-
-
-# --- one number in the code ------------------------------------------------------------------------
-
-
-def _thresholds(repo: AuditRepository) -> Iterator[Hit]:
-    relevant = _training(repo) | repo.flows.modules
-    paths = [p for p in repo.code.product if p not in repo.code.serving_code or p in relevant]
-    if any(_CHAMPION.search(repo.text(p)) for p in paths if p in relevant):
-        return
-    for path in sorted(paths):
-        module = repo.code.modules[path]
-        if module.notebook or not (
-            module.branches or module.checks or "Condition" in repo.text(path)
-        ):
-            continue
-        view = repo.view(path)
-        if view is None:
-            continue
-        for call in view.calls:
-            if _CONDITIONS.match(view.name(call)) and _number(view, View.arg(call, "right", 1)):
-                yield _fixed(
-                    path, call.lineno, ast.unparse(View.arg(call, "right", 1) or call)[:40]
-                )
-        if path in relevant:
-            for node in view.of(ast.If):
-                yield from _of_if(repo, view, node)
-
-
-def _number(view: View, node: ast.expr | None) -> bool:
-    value = view.literal(node)
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
-
-
-def _of_if(repo: AuditRepository, view: View, node: ast.If) -> Iterator[Hit]:
-    released = {r.call for r in releases(repo, view)}
-    inside = {c for s in (*node.body, *node.orelse) for c in ast.walk(s) if isinstance(c, ast.Call)}
-    if not (inside & released or _ends(view, node)):
-        return
-    for compare in [node.test, *view.below(node.test, ast.Compare)]:
-        if not isinstance(compare, ast.Compare) or len(compare.comparators) != 1:
-            continue
-        if not isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
-            continue
-        sides = (compare.left, compare.comparators[0])
-        numbers = [s for s in sides if _number(view, s)]
-        names = [
-            last(dotted(s)).lower() or ast.unparse(s).lower() for s in sides if s not in numbers
-        ]
-        if len(numbers) == 1 and any(is_metric(n) or _metric_part(n) for n in names):
-            settled = view.settled(numbers[0])
-            line = settled.lineno if settled is not None else compare.lineno
-            yield _fixed(view.path, line, ast.unparse(compare)[:60])
-            return
-
-
-def _ends(view: View, node: ast.If) -> bool:
-    """Tell whether the branch stops the run: raises or exits, not merely returns."""
-    return (
-        stops(view, node.body)
-        and any(isinstance(s, ast.Raise) or isinstance(s, ast.Expr) for s in node.body)
-        and not any(isinstance(s, (ast.Break, ast.Continue)) for s in node.body)
-    )
-
-
-def _fixed(path: str, line: int, what: str) -> Hit:
-    return Hit(
-        path,
-        line,
-        f"The gate knows one number in the code (`{what}`) and no model to compare with: a candidate"
-        " worse than the model in production passes.",
-        "Take the threshold from configuration, and compare with the champion on the same data.",
-        severity=LOW,
-        confidence=0.65,
-    )

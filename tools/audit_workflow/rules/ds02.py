@@ -40,49 +40,22 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._serving import (
-    Endpoint,
-    endpoints,
-    prediction,
-    reach,
-)
-from mlops_advisor.tools.evidence.view import HOLE, View, dotted, last, strings_in
+from mlops_advisor.tools.audit_workflow.rules._model_answers import silent_answers
+from mlops_advisor.tools.audit_workflow.rules._model_places import REMOTE, VERSIONED, fixed_places
+from mlops_advisor.tools.evidence.view import HOLE, View, last
 
 _FLOATING: Final = re.compile(
     r"^models:/[^/@]{1,120}/(latest|None|Production|Staging|production|staging)$"
 )
+_MAX_TEXT: Final = 400
 _HEX: Final = re.compile(r"\b[0-9a-f]{32}\b")
 _RUN_PLACE: Final = re.compile(r"runs:/|/artifacts\b|mlruns|experiments?/|models?/")
 _NUMBERED: Final = re.compile(r"^models:/[^/@{}]{1,120}/\d{1,5}$")
-_REMOTE: Final = re.compile(r"^(?:s3a?|gs|abfss?|wasbs?|hdfs|https?)://")
-_MODEL_FILE: Final = re.compile(
-    r"(?:\.(?:pkl|pickle|joblib|pt|pth|onnx|h5|keras|safetensors|cbm|bst|tflite|bin|tar\.gz)|/models?/?|"
-    r"saved_model/?)$"
-)
-_VERSIONED: Final = re.compile(
-    r"\{|\$|v\d|/\d{1,14}(?:/|$)|\d{4}-\d{2}|[0-9a-f]{7,40}|version|sha|@|tpl|huggingface\.co|hub"
-)
 _STORES: Final = ("bentoml.",)
 _STORE_ENDS: Final = frozenset(("get", "load_runner", "load_model", "load", "save_to_dir"))
-_RECORDS: Final = re.compile(
-    r"version|run_id|runid|model_name|model_uri|model_id|model_tag|revision|git_sha|commit|\btag\b|alias",
-    re.IGNORECASE,
-)
-_DOWNLOADS: Final = frozenset(
-    (
-        "download_file",
-        "download_fileobj",
-        "upload_file",
-        "upload_fileobj",
-        "put_object",
-        "get_object",
-        "blob",
-        "fput_object",
-        "fget_object",
-    )
-)
 _NEWEST: Final = re.compile(
-    r"sort_by\([^)]{0,120}Last_?Modified|ls -t\S{0,3}\b[^|]{0,200}\|\s{0,4}head|--sort-by[= ]~?(?:creationTimestamp|createTime|creationTime)"
+    r"sort_by\([^)]{0,120}Last_?Modified|ls -t\S{0,3}\b[^|]{0,200}\|\s{0,4}head|"
+    r"--sort-by[= ]~?(?:creationTimestamp|createTime|creationTime)"
 )
 _MODELISH: Final = re.compile(r"model|run_id|artifact|checkpoint|ckpt", re.IGNORECASE)
 _NAMES: Final = ("version", "model_version", "modelVersion", "model-version")
@@ -110,17 +83,10 @@ def model_version_floating(repo: AuditRepository) -> Iterator[Hit]:
         if view is not None:
             yield from _loads(repo, view)
             yield from _constants(view)
-    for path in sorted(repo.code.product.keys()):
-        if not repo.code.product[path].notebook and (
-            "s3" in repo.text(path) or "storage" in repo.text(path) or ".list(" in repo.text(path)
-        ):
-            view = repo.view(path)
-            if view is not None:
-                yield from _fixed(view)
-                yield from _newest_of_list(view)
+    yield from fixed_places(repo)
     yield from _files(repo)
     yield from _commands(repo)
-    yield from _silent(repo)
+    yield from silent_answers(repo)
 
 
 def _using(repo: AuditRepository) -> frozenset[str]:
@@ -159,7 +125,7 @@ def _loads(repo: AuditRepository, view: View) -> Iterator[Hit]:
             yield Hit(
                 view.path,
                 line,
-                f"`{uri}` is written into the code: a new model needs a commit, a rollback another.",
+                f"`{uri}` is written into the code: each new model and rollback is a commit.",
                 severity=LOW,
             )
         elif last(name) == "get_latest_versions" and not recorded:
@@ -251,7 +217,7 @@ def _constants(view: View) -> Iterator[Hit]:
     """Run ids in code, and versions that an answer states whatever was loaded."""
     seen: set[str] = set()
     for node in view.of(ast.Constant):
-        if not isinstance(node.value, str) or len(node.value) > 400:
+        if not isinstance(node.value, str) or len(node.value) > _MAX_TEXT:
             continue
         found = _HEX.search(node.value)
         if found and found.group(0) not in seen and _is_run(view, node):
@@ -284,14 +250,14 @@ def _constants(view: View) -> Iterator[Hit]:
 
 def _is_run(view: View, node: ast.Constant) -> bool:
     statement = view.statement(node)
-    if statement is None or isinstance(statement, ast.Expr) and statement.value is node:
+    if statement is None or (isinstance(statement, ast.Expr) and statement.value is node):
         return False
     up = view.parent(node)
     if isinstance(up, ast.Call) and view.name(up) in ("os.getenv", "os.environ.get"):
         return False
     text = ast.unparse(statement)[:400] if not isinstance(statement, ast.FunctionDef) else ""
     return bool(
-        _RUN_PLACE.search(node.value)
+        _RUN_PLACE.search(str(node.value))
         or re.search(r"run_?id|logged_?model|model_?(?:uri|path|id|version)", text, re.IGNORECASE)
     )
 
@@ -301,91 +267,6 @@ def _is_answer(view: View, table: ast.Dict) -> bool:
     return view.function(table) is not None and any(
         w in keys for w in ("predict", "model", "score", "duration", "result", "label", "output")
     )
-
-
-# --- places that each run overwrites -------------------------------------------------------
-
-
-def _fixed(view: View) -> Iterator[Hit]:
-    """Models at one remote place: uploads and loads."""
-    for call in view.calls:
-        name = view.name(call)
-        end = last(name)
-        if end in _DOWNLOADS:
-            if "boto3" not in name and not any(
-                w in dotted(call).lower()
-                for w in ("s3", "bucket", "client", "storage", "minio", "blob")
-            ):
-                continue
-            texts = [view.string(a) for a in (*call.args, *(k.value for k in call.keywords))]
-            key = next(
-                (t for t in reversed(texts) if _MODEL_FILE.search(t) and "/" not in t[:1]), ""
-            )
-            if key and not _VERSIONED.search(key) and not _dynamic(view, call):
-                yield _overwritten(view.path, call.lineno, key)
-        elif end in (
-            "load_model",
-            "load",
-            "read",
-            "open",
-            "Model",
-            "SKLearnModel",
-            "XGBoostModel",
-            "upload",
-        ):
-            for node in (
-                *call.args[:1],
-                *(
-                    k.value
-                    for k in call.keywords
-                    if k.arg in ("model_data", "artifact_uri", "model_uri")
-                ),
-            ):
-                uri = view.string(node)
-                if (
-                    _REMOTE.match(uri)
-                    and _MODEL_FILE.search(uri)
-                    and not _VERSIONED.search(uri.partition("://")[2])
-                ):
-                    yield _overwritten(view.path, call.lineno, uri)
-
-
-def _dynamic(view: View, call: ast.Call) -> bool:
-    """Tell whether a part of the key is not known."""
-    return any(HOLE in view.string(a) for a in (*call.args, *(k.value for k in call.keywords)))
-
-
-def _overwritten(path: str, line: int, where: str) -> Hit:
-    return Hit(
-        path,
-        line,
-        f"`{where[:80]}` is one fixed place: each training run overwrites the model that is served,"
-        " and the one before is gone.",
-        "Write each model under its version or run id, and let the release name which is served.",
-        confidence=0.7,
-    )
-
-
-def _newest_of_list(view: View) -> Iterator[Hit]:
-    """`Model.list(..., order_by="update_time")[-1]` picks what was uploaded last."""
-    for node in view.of(ast.Subscript):
-        value = node.value
-        if not isinstance(value, ast.Call) or view.literal(node.slice) not in (0, -1):
-            continue
-        name = view.name(value)
-        if (
-            name.endswith(
-                ("Model.list", "models.list", "search_model_versions", "list_model_packages")
-            )
-            and "Endpoint" not in name
-        ):
-            yield Hit(
-                view.path,
-                node.lineno,
-                f"`{ast.unparse(value.func)}(...)[{view.literal(node.slice)}]` deploys whatever was"
-                " uploaded last under this name.",
-                "Take the resource name or version of the model that was judged as an argument.",
-            )
 
 
 # --- files and commands --------------------------------------------------------------------
@@ -404,8 +285,8 @@ def _files(repo: AuditRepository) -> Iterator[Hit]:
         for key, node in work.node.find("storageUri", "storage_uri", "modelUri"):
             uri = node.text
             if (
-                _REMOTE.match(uri)
-                and not _VERSIONED.search(uri.partition("://")[2])
+                REMOTE.match(uri)
+                and not VERSIONED.search(uri.partition("://")[2])
                 and "tpl" not in uri
             ):
                 yield Hit(
@@ -445,70 +326,3 @@ def _commands(repo: AuditRepository) -> Iterator[Hit]:
         if match and (run.path, run.line) not in seen:
             seen.add((run.path, run.line))
             yield Hit(run.path, run.line, f"`{match.group(0)}` is whatever that means at start.")
-
-
-# --- answers that do not say which model ---------------------------------------------------
-
-
-def _silent(repo: AuditRepository) -> Iterator[Hit]:
-    done: set[str] = set()
-    for path in sorted(repo.code.serving_code):
-        view = repo.view(path)
-        if view is None or path in done:
-            continue
-        for endpoint in endpoints(repo, view):
-            if endpoint.does != "predict" or endpoint.style not in (
-                "http",
-                "lambda",
-                "bentoml",
-                "ray",
-                "azure",
-            ):
-                continue
-            if prediction(repo, view, endpoint.function) is None or _says_version(repo, endpoint):
-                continue
-            done.add(path)
-            answer = _answer(view, endpoint)
-            yield Hit(
-                path,
-                answer,
-                f"Neither the answer of {endpoint.name} nor a log line says which version of the"
-                " model made the prediction.",
-                "Add `model_version` to the answer and to the log.",
-                severity=LOW,
-                confidence=0.7,
-            )
-            break
-
-
-def _answer(view: View, endpoint: Endpoint) -> int:
-    returns = [
-        n
-        for n in view.below(endpoint.function, ast.Return)
-        if view.function(n) is endpoint.function and n.value is not None
-    ]
-    return max((n.lineno for n in returns), default=endpoint.function.lineno)
-
-
-def _says_version(repo: AuditRepository, endpoint: Endpoint) -> bool:
-    """Tell whether the endpoint, its service or a log call names a version."""
-    for view, function in reach(repo, endpoint.view, endpoint.function):
-        if any(
-            _RECORDS.search(str(c.value)) for c in strings_in(function) if len(str(c.value)) < 200
-        ):
-            return True
-        for node in view.below(function, ast.Name, ast.Attribute, ast.keyword):
-            name = (
-                node.id
-                if isinstance(node, ast.Name)
-                else (node.attr if isinstance(node, ast.Attribute) else node.arg or "")
-            )
-            if _RECORDS.search(name):
-                return True
-    view = endpoint.view
-    for call in view.calls:
-        if last(view.name(call)) in ("info", "debug", "warning", "print") and _RECORDS.search(
-            ast.unparse(call)[:300]
-        ):
-            return True
-    return any(_RECORDS.search(e.route) for e in endpoints(repo, view))

@@ -117,8 +117,7 @@ def _leave_out(image: Image) -> bool:
         or image.digest
         or _PLACEHOLDER.search(image.name)
         or image.name in ("scratch", "")
-        or image.owner == "copy"
-        and image.tag not in ("", "latest")
+        or (image.owner == "copy" and image.tag not in ("", "latest"))
     )
 
 

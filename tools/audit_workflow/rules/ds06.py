@@ -125,7 +125,7 @@ def _final(instructions: list[Instruction]) -> tuple[list[Instruction], list[Ins
         words = [w for w in stage[0].text.split() if not w.startswith("--")]
         base = words[0].lower() if words else ""
         below = stages.get(base)
-        if below is None or below is stage or len(words) == 1 and below is current:
+        if below is None or below is stage or (len(words) == 1 and below is current):
             break
         stage = below
     return (current if current and current[0].name == "FROM" else []), users, base

@@ -47,7 +47,8 @@ from mlops_advisor.tools.evidence.view import View, last
 _DEV: Final = re.compile(
     r"\bflask(?:\s--\S{1,40}(?:\s(?!run\b)\S{1,60})?){0,3}\srun\b|"
     r"\b(?:uvicorn|hypercorn|gunicorn|sanic)\b[^&|;]{0,300}--(?:auto-)?reload\b|\bfastapi dev\b|"
-    r"\bmanage\.py\srunserver\b|\bmlflow ui\b|\bbentoml serve\b[^&|;]{0,200}--(?:reload|development)|"
+    r"\bmanage\.py\srunserver\b|\bmlflow ui\b|\bbentoml serve\b[^&|;]{0,200}--(?:reload|"
+    r"development)|"
     r"\bflask\b[^&|;]{0,80}--debug\b"
 )
 _GOOD: Final = re.compile(r"\b(?:gunicorn|uvicorn|waitress|hypercorn|uwsgi|mod_wsgi)\b")
@@ -170,8 +171,8 @@ def _starts(repo: AuditRepository) -> Iterator[tuple[str, int, str]]:
     for path in repo.files:
         name = path.rsplit("/", 1)[-1].lower()
         if name == "procfile" or name.endswith(".service") or "supervisor" in name:
-            for number, line in enumerate(repo.lines(path), 1):
-                found = _EXEC.match(line[:800])
+            for number, text in enumerate(repo.lines(path), 1):
+                found = _EXEC.match(text[:800])
                 if found:
                     yield path, number, found.group(1)
 

@@ -153,21 +153,21 @@ def _raw_input(endpoint: Endpoint) -> tuple[int, str] | None:
         return _handler_read(view, function)
     if style == "kserve":
         return function.lineno, "its payload"
+    plain = () if style == "bentoml" else ("list", "List", "ndarray", "Request")
+    loose = _loose_argument(view, function, plain)
+    if style == "bentoml":
+        return (function.lineno, loose or "JSON") if _json_api(view, function) else None
+    return (function.lineno, loose) if loose else None
+
+
+def _loose_argument(view: View, function: AnyFunction, plain: tuple[str, ...]) -> str:
+    """Find an argument without a real type, as it is written; some types are left out."""
     for argument in [*function.args.args, *function.args.kwonlyargs]:
         kind = _loose_type(view, argument.annotation)
-        if kind and argument.arg not in ("self", "cls") and not _depends(function, argument):
-            if style == "bentoml":
-                return (
-                    (function.lineno, f"`{argument.arg}: {kind}`")
-                    if _json_api(view, function)
-                    else None
-                )
-            if kind.rpartition(".")[2] in ("list", "List", "ndarray", "Request"):
-                continue
-            return function.lineno, f"`{argument.arg}: {kind}`"
-    if style == "bentoml" and _json_api(view, function):
-        return function.lineno, "JSON"
-    return None
+        given = argument.arg not in ("self", "cls") and not _depends(function, argument)
+        if kind and given and kind.rpartition(".")[2] not in plain:
+            return f"`{argument.arg}: {kind}`"
+    return ""
 
 
 def _request_read(view: View, function: AnyFunction) -> tuple[int, str] | None:
@@ -227,9 +227,7 @@ def _handler_read(view: View, function: AnyFunction) -> tuple[int, str] | None:
 
 def _root(node: ast.AST) -> str:
     for _ in range(12):
-        if isinstance(node, (ast.Subscript, ast.Attribute)):
-            node = node.value
-        elif isinstance(node, ast.Await):
+        if isinstance(node, (ast.Subscript, ast.Attribute, ast.Await)):
             node = node.value
         else:
             break
@@ -286,7 +284,7 @@ def _checks(view: View, function: AnyFunction) -> bool:
         name = view.name(call)
         if last(name) in _SCHEMAS or name.startswith(_SCHEMA_ROOTS):
             return True
-        if _makes_model(view, call):
+        if _makes_model(call):
             return True
         if (
             last(name)
@@ -303,7 +301,7 @@ def _checks(view: View, function: AnyFunction) -> bool:
     return bool(tests or asserts)
 
 
-def _makes_model(view: View, call: ast.Call) -> bool:
+def _makes_model(call: ast.Call) -> bool:
     """Tell whether `Features(**data)` makes an object of a class."""
     name = last(dotted(call).removesuffix("()"))
     spread = any(k.arg is None for k in call.keywords)

@@ -55,7 +55,12 @@ _PAGES: Final = (
 _RAISED: Final = frozenset(
     ("HTTPException", "abort", "HTTPError", "ApiError", "InternalServerError", "APIException")
 )
+_OK: Final = 200
 _ERROR: Final = 400
+_RESPONSES: Final = (
+    *("make_response", "Response", "JSONResponse", "PlainTextResponse", "HttpResponse", "json"),
+)
+_BODIES: Final = ("jsonify", "dict", "str", "dumps", "JsonResponse", "repr")
 _WORDS: Final = ("error", "errors", "exception", "err")
 _STATES: Final = ("error", "fail", "failed", "failure")
 
@@ -105,9 +110,9 @@ def _of_function(view: View, function: AnyFunction, style: str) -> Iterator[Hit]
                 yield _leak(view.path, node.lineno)
         return
     for node in _returns(view, function):
-        if not view.inside(node, ast.ExceptHandler) and _says_error(view, node.value):
-            if _status(view, function, node.value, style) < _ERROR:
-                yield _success(view.path, node.lineno, "This answer says that something failed")
+        said = not view.inside(node, ast.ExceptHandler) and _says_error(view, node.value)
+        if said and _status(view, function, node.value, style) < _ERROR:
+            yield _success(view.path, node.lineno, "This answer says that something failed")
 
 
 def _of_client(function: AnyFunction) -> bool:
@@ -195,39 +200,37 @@ def _leak(path: str, line: int) -> Hit:
 
 def _status(view: View, function: AnyFunction, value: ast.expr | None, style: str) -> int:
     """Status of an answer; a status that is not a literal counts as an error's."""
+    if isinstance(value, ast.Name):
+        settled = view.settled(value)
+        value = settled if settled is not value else None
     if isinstance(value, ast.Tuple) and len(value.elts) > 1:
         return _number(view, value.elts[1])
     if isinstance(value, ast.Call):
-        name = last(view.name(value))
-        if name in _PAGES or name in _RAISED:
-            return _ERROR
-        for keyword in value.keywords:
-            if keyword.arg in ("status_code", "status"):
-                return _number(view, keyword.value)
-        if name in (
-            "make_response",
-            "Response",
-            "JSONResponse",
-            "PlainTextResponse",
-            "HttpResponse",
-            "json",
-        ):
-            return _number(view, value.args[1]) if len(value.args) > 1 else 200
-        if name not in ("jsonify", "dict", "str", "dumps", "JsonResponse", "repr"):
-            return _ERROR  # a function of its own makes the answer
-        return 200
+        return _status_of_call(view, value)
     if isinstance(value, ast.Dict):
-        for key, item in zip(value.keys, value.values, strict=True):
-            if isinstance(key, ast.Constant) and key.value in ("statusCode", "status_code", "code"):
-                if key.value == "statusCode" or style in ("lambda",):
-                    return _number(view, item)
-        return _ERROR if style == "lambda" or _sets_status(view, function) else 200
-    if isinstance(value, ast.JoinedStr):
-        return 200
-    if isinstance(value, ast.Name):
-        settled = view.settled(value)
-        return _status(view, function, settled, style) if settled is not value else _ERROR
-    return _ERROR
+        return _status_of_dict(view, function, value, style)
+    return _OK if isinstance(value, ast.JoinedStr) else _ERROR
+
+
+def _status_of_call(view: View, value: ast.Call) -> int:
+    name = last(view.name(value))
+    if name in _PAGES or name in _RAISED:
+        return _ERROR
+    for keyword in value.keywords:
+        if keyword.arg in ("status_code", "status"):
+            return _number(view, keyword.value)
+    if name in _RESPONSES:
+        return _number(view, value.args[1]) if len(value.args) > 1 else _OK
+    # A function of its own makes the answer, and may set a status.
+    return _OK if name in _BODIES else _ERROR
+
+
+def _status_of_dict(view: View, function: AnyFunction, value: ast.Dict, style: str) -> int:
+    for key, item in zip(value.keys, value.values, strict=True):
+        name = key.value if isinstance(key, ast.Constant) else ""
+        if name == "statusCode" or (style == "lambda" and name in ("status_code", "code")):
+            return _number(view, item)
+    return _ERROR if style == "lambda" or _sets_status(view, function) else _OK
 
 
 def _number(view: View, node: ast.expr) -> int:
@@ -235,7 +238,7 @@ def _number(view: View, node: ast.expr) -> int:
     if isinstance(number, int):
         return number
     text = ast.unparse(node)
-    return 200 if text.endswith(("HTTP_200_OK", "HTTPStatus.OK", "OK.value")) else _ERROR
+    return _OK if text.endswith(("HTTP_200_OK", "HTTPStatus.OK", "OK.value")) else _ERROR
 
 
 def _sets_status(view: View, function: AnyFunction) -> bool:

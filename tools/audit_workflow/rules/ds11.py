@@ -41,7 +41,6 @@ containers:
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator
 from posixpath import dirname, normpath
@@ -246,11 +245,7 @@ def _dags(repo: AuditRepository) -> Iterator[Hit]:
 def _dag_line(view: View) -> int:
     lines = [c.lineno for c in view.calls if view.name(c) in _DAGS]
     for function in view.functions:
-        for decorator in function.decorator_list:
-            if view.name(decorator) in _DAG_DECORATORS and isinstance(
-                decorator, (ast.Call, ast.Name)
-            ):
-                lines.append(decorator.lineno)
+        lines += [d.lineno for d in function.decorator_list if view.name(d) in _DAG_DECORATORS]
     return min(lines, default=0)
 
 

@@ -52,7 +52,8 @@ from mlops_advisor.tools.evidence.view import View, last
 _PAIRS: Final = (
     (
         re.compile(
-            r"\bkubectl (?:-\S{1,40} \S{1,60} ){0,3}delete\s(?!pod\b|pods\b|job\b|jobs\b|secret|configmap|ns\b|namespace)"
+            r"\bkubectl (?:-\S{1,40} \S{1,60} ){0,3}delete\s(?!pod\b|pods\b|job\b|jobs\b|secret|"
+            r"configmap|ns\b|namespace)"
         ),
         re.compile(r"\bkubectl (?:\S{1,60} ){0,4}(?:apply|create|replace|run)\b"),
         True,
@@ -79,10 +80,12 @@ _PAIRS: Final = (
     ),
     (
         re.compile(
-            r"\baws sagemaker delete-endpoint\b|\bgcloud run services delete\b|\baz ml online-(?:endpoint|deployment) delete\b"
+            r"\baws sagemaker delete-endpoint\b|\bgcloud run services delete\b|"
+            r"\baz ml online-(?:endpoint|deployment) delete\b"
         ),
         re.compile(
-            r"\baws sagemaker create-endpoint\b|\bgcloud run deploy\b|\baz ml online-(?:endpoint|deployment) create\b"
+            r"\baws sagemaker create-endpoint\b|\bgcloud run deploy\b|\baz ml online-(?:endpoint|"
+            r"deployment) create\b"
         ),
         True,
     ),
@@ -98,7 +101,8 @@ _AZURE: Final = re.compile(
 _PERCENT: Final = "traffic_percentage"
 _FULL_TRAFFIC: Final = re.compile(r"traffic_percentage[\"']?\s{0,4}[:=]\s{0,4}100\b")
 _GRADUAL: Final = re.compile(
-    r"\banyscale service rollout|argo rollouts|--no-traffic|update-traffic|canary|codedeploy|blue.?green"
+    r"\banyscale service rollout|argo rollouts|--no-traffic|update-traffic|canary|codedeploy|"
+    r"blue.?green"
 )
 _TEST_NAMES: Final = re.compile(
     r"test|teardown|clean|local|dev\b|down\b|undeploy|destroy", re.IGNORECASE
@@ -116,10 +120,8 @@ _TEST_NAMES: Final = re.compile(
     " Rollouts); keep the old one until then.",
     effort=(1.0, 5.0),
     sources=(
-        "ml_test_score: Infra 6, models are canaried before serving; Infra 7, serving models can"
-        " be rolled back",
-        "se4ml: practices 'Enable Shadow Deployment' and 'Enable Automatic Roll Backs for"
-        " Production Models'",
+        "ml_test_score: Infra 6, models are canaried before serving; Infra 7, rolled back",
+        "se4ml: practices 'Enable Shadow Deployment' and 'Enable Automatic Roll Backs'",
         "aws_mlops_checklist: 7.3 rollback strategies, 7.4 canary",
     ),
     practice="staged_rollout",
@@ -145,7 +147,8 @@ def _destructive(repo: AuditRepository) -> Iterator[Hit]:
             first = next((i for i, r in enumerate(runs) if takes.search(r.text)), -1)
             if first < 0 or _switches_off(runs[first]):
                 continue
-            rest = runs[first].text[takes.search(runs[first].text).end() :]  # type: ignore[union-attr]
+            match = takes.search(runs[first].text)
+            rest = runs[first].text[match.end() :] if match else ""
             later = next((r for r in runs[first + 1 :] if gives.search(r.text)), None)
             if later is None and gives.search(rest):
                 later = runs[first]
@@ -225,9 +228,11 @@ def _of_functions(view: View) -> Iterator[Hit]:
                 view.path,
                 call.lineno,
                 f"`{last(view.name(call))}` removes the endpoint before"
-                f" `{last(view.name(later[0]))}` (line {later[0].lineno}) makes the new one: clients"
+                f" `{last(view.name(later[0]))}` (line {later[0].lineno}) makes the new one:"
+                " clients"
                 " meet errors meanwhile, and nothing is left when it fails.",
-                "Use `update_endpoint` with a `DeploymentConfig`, or deploy beside and shift traffic.",
+                "Use `update_endpoint` with a `DeploymentConfig`, or deploy beside and shift"
+                " traffic.",
                 also=((view.path, later[0].lineno),),
                 severity=HIGH,
                 confidence=0.85,
@@ -293,15 +298,15 @@ def _stateful(node: Node) -> bool:
 
 def _calls(repo: AuditRepository) -> Iterator[Hit]:
     for hit in repo.code.calls("*.update_endpoint"):
-        call = hit.call
-        if hit.module.roots & {"boto3", "sagemaker"} and "EndpointConfigName" in call.kwargs:
-            if "DeploymentConfig" not in call.kwargs:
-                yield Hit(
-                    hit.module.path,
-                    call.line,
-                    "`update_endpoint` without `DeploymentConfig` sends all traffic to the new model"
-                    " at once.",
-                )
+        keys = hit.call.kwargs
+        aws = hit.module.roots & {"boto3", "sagemaker"} and "EndpointConfigName" in keys
+        if aws and "DeploymentConfig" not in keys:
+            yield Hit(
+                hit.module.path,
+                hit.call.line,
+                "`update_endpoint` without `DeploymentConfig` sends all traffic to the new model at"
+                " once.",
+            )
     for hit in repo.code.calls("*.deploy", "*.deploy_model"):
         call = hit.call
         if "google" in hit.module.roots and not hit.module.notebook and "Endpoint" in call.name:

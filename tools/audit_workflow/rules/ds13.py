@@ -61,20 +61,24 @@ from mlops_advisor.tools.evidence.probes._deploy import (
 _TESTS: Final = re.compile(
     r"\bpytest\b|\bpy\.test\b|\bunittest\b|\btox\b|\bnox\b|\bnosetests\b|\bmake (?:\S{1,40} ){0,3}"
     r"(?:test|check|ci|validate)\S{0,30}|manage\.py test|\bgo test\b|\bnpm (?:run )?test\b|"
-    r"\bnewman\b|\bbehave\b|\brobot\b|\blocust\b|tests?/\S{1,80}\.(?:py|sh)\b|\btests?[\w-]{0,40}\.(?:py|sh)\b|"
+    r"\bnewman\b|\bbehave\b|\brobot\b|\blocust\b|tests?/\S{1,80}\.(?:py|sh)\b|"
+    r"\btests?[\w-]{0,40}\.(?:py|sh)\b|"
     r"\bsmoke|great_expectations|\bgreat-expectations\b|deepchecks|\bhatch (?:run )?test|"
     r"\b(?:evaluate|validate|quality_gate|model_gate|check_model)\w{0,30}\.py"
 )
 # These copy files; that is a deployment only when the job says so.
 _WEAK: Final = re.compile(
-    r"\b(?:aws s3 sync|gsutil|scp |rsync |dvc push|huggingface-cli upload|terraform|pulumi|docker[- ]compose)\b"
+    r"\b(?:aws s3 sync|gsutil|scp |rsync |dvc push|huggingface-cli upload|terraform|pulumi|"
+    r"docker[- ]compose)\b"
 )
 _DOCS: Final = re.compile(
-    r"\bdocs?\b|documentation|gh-?pages|github-?pages|mkdocs|sphinx|\bpages\b|website|storybook|pypi|release-?draft|slides",
+    r"\bdocs?\b|documentation|gh-?pages|github-?pages|mkdocs|sphinx|\bpages\b|website|storybook|"
+    r"pypi|release-?draft|slides",
     re.IGNORECASE,
 )
 _TEST_NAME: Final = re.compile(
-    r"\btests?\b|\btesting\b|\bunit[- ]?tests?\b|\bpytest\b|\bvalidat(?:e|ion)\b|\bsmoke\b|\bhealth[- ]?check\b",
+    r"\btests?\b|\btesting\b|\bunit[- ]?tests?\b|\bpytest\b|\bvalidat(?:e|ion)\b|\bsmoke\b|"
+    r"\bhealth[- ]?check\b",
     re.IGNORECASE,
 )
 _DEV: Final = re.compile(r"^(?:dev|develop|development|test|testing|staging|feature\S{0,80}|wip)$")
@@ -84,18 +88,26 @@ _DEPLOY_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 _PULL: Final = re.compile(
-    r"\bgit (?:pull|checkout|fetch|reset --hard|clone -b)\s(?:origin[ /])?(dev|develop|development|staging|test)\b"
+    r"\bgit (?:pull|checkout|fetch|reset --hard|clone -b)\s(?:origin[ /])?(dev|develop|"
+    r"development|staging|test)\b"
 )
 _UNDO: Final = re.compile(
-    r"\bterraform (?:\S{1,40} ){0,3}destroy\b|\bkubectl (?:\S{1,40} ){0,3}delete\b|\bhelm (?:uninstall|delete)\b|\bundeploy|\bdocker[- ]compose (?:\S{1,40} ){0,3}down\b|delete-(?:endpoint|stack|service)\b"
+    r"\bterraform (?:\S{1,40} ){0,3}destroy\b|\bkubectl (?:\S{1,40} ){0,3}delete\b|"
+    r"\bhelm (?:uninstall|delete)\b|\bundeploy|\bdocker[- ]compose (?:\S{1,40} ){0,3}down\b|"
+    r"delete-(?:endpoint|stack|service)\b"
 )
 # Commands that prepare; a job with nothing else deploys nothing.
 _PREPARES: Final = re.compile(
-    r"^(?:sudo )?(?:(?:python[\d.]* -m )?pip[\d]?\b|docker (?:buildx )?build\b|docker (?:images|ps|tag|login)\b|echo\b|git\b|"
-    r"pytest\b|python[\d.]* -m (?:pytest|unittest|pip)|apt(?:-get)?\b|curl -\S{0,8}fsSL|conda\b|poetry (?:install|build)|uv (?:sync|pip|build)|"
-    r"make (?:build|test|install|lint)\b|npm (?:ci|install|run build)|flake8\b|ruff\b|black\b|mypy\b|pylint\b|"
-    r"docker[- ]compose (?:\S{1,40} ){0,3}(?:build|down)\b|ls\b|cat\b|mkdir\b|cd\b|export\b|aws (?:configure|ecr get-login)|gcloud (?:auth|config)\b|"
-    r"terraform (?:init|plan|validate|fmt|destroy)\b|kubectl (?:get|describe|config|delete)\b|bentoml build\b|dvc pull\b)"
+    r"^(?:sudo )?(?:(?:python[\d.]* -m )?pip[\d]?\b|docker (?:buildx )?build\b|docker (?:images|"
+    r"ps|tag|login)\b|echo\b|git\b|"
+    r"pytest\b|python[\d.]* -m (?:pytest|unittest|pip)|apt(?:-get)?\b|curl -\S{0,8}fsSL|conda\b|"
+    r"poetry (?:install|build)|uv (?:sync|pip|build)|"
+    r"make (?:build|test|install|lint)\b|npm (?:ci|install|run build)|flake8\b|ruff\b|black\b|"
+    r"mypy\b|pylint\b|"
+    r"docker[- ]compose (?:\S{1,40} ){0,3}(?:build|down)\b|ls\b|cat\b|mkdir\b|cd\b|export\b|"
+    r"aws (?:configure|ecr get-login)|gcloud (?:auth|config)\b|"
+    r"terraform (?:init|plan|validate|fmt|destroy)\b|kubectl (?:get|describe|config|delete)\b|"
+    r"bentoml build\b|dvc pull\b)"
 )
 _SETUP_ACTIONS: Final = (
     "actions/checkout",
@@ -192,7 +204,7 @@ def _is_docs(job: Job) -> bool:
 
 
 def _only_asks(job: Job) -> bool:
-    """A release that a person cuts, or a check of a pull request, is no push to production."""
+    """Tell whether a person cuts the release, or it is a check of a pull request."""
     events = job.events - {"dispatch", "call"}
     return not events or events <= {"release"} or events <= {"pull_request"}
 
@@ -236,11 +248,14 @@ def _has_tests(repo: AuditRepository, job: Job, until: int = 0) -> bool:
     """Tell whether a job tests something and fails when the tests do."""
     if job.disabled or job.soft:
         return False
-    for run in repo.runs.ci:
-        if run.job is job and run.counts and run.hard and _TESTS.search(run.text):
-            if not until or run.where[1] < until:
-                return True
-    return False
+    return any(
+        run.job is job
+        and run.counts
+        and run.hard
+        and (not until or run.where[1] < until)
+        and _TESTS.search(run.text) is not None
+        for run in repo.runs.ci
+    )
 
 
 # --- tests that only print -------------------------------------------------------------------
@@ -300,7 +315,8 @@ def _other_branch(repo: AuditRepository) -> Iterator[Hit]:
             yield Hit(
                 job.path,
                 dev.line,
-                f"Job `{job.name}` deploys to production from `{dev.text}`, a branch for work that is"
+                f"Job `{job.name}` deploys to production from `{dev.text}`, a branch for work"
+                " that is"
                 " not finished.",
                 "Deploy production from `main`, and this branch to a staging environment.",
                 severity=HIGH,
@@ -363,12 +379,16 @@ def _nothing_deployed(repo: AuditRepository) -> Iterator[Hit]:
             yield _no_deploy(
                 job, undo.line, f"`{undo.text[:60]}` takes away what runs, and nothing deploys"
             )
-        elif (job.path, job.name) not in deploying and all(
-            c.idle or _PREPARES.match(c.text.lstrip("@- ")) for c in commands
-        ):
-            if not any(PUSH_IMAGE.search(c.text) for c in commands):
-                what = "prints text" if all(c.idle for c in commands) else "builds and checks"
-                yield _no_deploy(job, job.line, f"it only {what}")
+        elif (job.path, job.name) not in deploying and _only_prepares(commands):
+            what = "prints text" if all(c.idle for c in commands) else "builds and checks"
+            yield _no_deploy(job, job.line, f"it only {what}")
+
+
+def _only_prepares(commands: list[Line]) -> bool:
+    return all(
+        (c.idle or _PREPARES.match(c.text.lstrip("@- "))) and not PUSH_IMAGE.search(c.text)
+        for c in commands
+    )
 
 
 def _understood(job: Job) -> bool:

@@ -72,15 +72,18 @@ _PICKLED: Final = frozenset(
     "scikit-learn xgboost lightgbm catboost joblib cloudpickle dill".split()
 )
 _SERVES: Final = re.compile(
-    r"serv|(?:^|[/_.-])(?:api|app|deploy\w{0,8}|inference|predict\w{0,6}|lambda|bento\w{0,6}|web|prod|docker|scoring)(?:[/_.-]|$)"
+    r"serv|(?:^|[/_.-])(?:api|app|deploy\w{0,8}|inference|predict\w{0,6}|lambda|bento\w{0,6}|web|"
+    r"prod|docker|scoring)(?:[/_.-]|$)"
 )
 _TRAINS: Final = re.compile(
     r"train|(?:^|[/_.-])(?:dev|research|notebooks?|experiments?|pipelines?|model)(?:[/_.-]|$)"
 )
 _VERSION: Final = re.compile(r"={2,3}\s{0,3}v?(\d{1,6})\.(\d{1,6})(?:\.(\d{1,6}))?")
 _PREBUILT: Final = re.compile(
-    r"vertex-ai/(?:prediction|training)/(tf\d?|sklearn|scikit-learn|xgboost|pytorch)-\w{0,6}[cg]pu\.(\d{1,3})-(\d{1,3})|"
-    r"(?:^|/)tensorflow/(serving|tensorflow):(\d{1,3})\.(\d{1,3})|(?:^|/)(pytorch)/pytorch:(\d{1,3})\.(\d{1,3})"
+    r"vertex-ai/(?:prediction|training)/(tf\d?|sklearn|scikit-learn|xgboost|"
+    r"pytorch)-\w{0,6}[cg]pu\.(\d{1,3})-(\d{1,3})|"
+    r"(?:^|/)tensorflow/(serving|tensorflow):(\d{1,3})\.(\d{1,3})|(?:^|"
+    r"/)(pytorch)/pytorch:(\d{1,3})\.(\d{1,3})"
 )
 _NAMED: Final = {
     "tf": "tensorflow",
@@ -93,9 +96,12 @@ _NAMED: Final = {
     "pytorch": "torch",
 }
 _BLOAT: Final = re.compile(
-    r"^(?:jupyter\w{0,12}|notebook|ipykernel|ipython|nbconvert|apache-airflow\S{0,60}|prefect|dagster|kfp|zenml|"
-    r"dvc\S{0,12}|cml|optuna|hyperopt|pytest\S{0,30}|tox|coverage|black|flake8|pylint|mypy|ruff|isort|"
-    r"pre-commit|wandb|tensorboard|seaborn|sphinx|mkdocs\S{0,20}|great-expectations|kedro\S{0,20}|ydata-profiling|"
+    r"^(?:jupyter\w{0,12}|notebook|ipykernel|ipython|nbconvert|apache-airflow\S{0,60}|prefect|"
+    r"dagster|kfp|zenml|"
+    r"dvc\S{0,12}|cml|optuna|hyperopt|pytest\S{0,30}|tox|coverage|black|flake8|pylint|mypy|ruff|"
+    r"isort|"
+    r"pre-commit|wandb|tensorboard|seaborn|sphinx|mkdocs\S{0,20}|great-expectations|kedro\S{0,20}|"
+    r"ydata-profiling|"
     r"pandas-profiling|papermill|snakemake)$"
 )
 _REQUIREMENT: Final = re.compile(r"(?:-r|--requirement)[ =]{1,2}([\w./-]{1,200})")
@@ -111,9 +117,7 @@ _MANY: Final = 3  # a repository with more environments beside each other is a c
     fix="Install both environments from one lock or constraints file, and load a model in a test"
     " that runs inside the serving image.",
     effort=(0.5, 2.0),
-    sources=(
-        "sklearn_docs: Model persistence (same environment as training, InconsistentVersionWarning)",
-    ),
+    sources=("sklearn_docs: Model persistence (same environment, InconsistentVersionWarning)",),
 )
 def training_serving_version_skew(repo: AuditRepository) -> Iterator[Hit]:
     """Report serving environments that differ from training, or carry its tools."""
@@ -159,7 +163,7 @@ def _libraries(repo: AuditRepository) -> Iterator[Hit]:
         yield Hit(
             env.path,
             differ[0][2],
-            f"What serves the model has other versions than what trains it: {'; '.join(words[:4])}.",
+            f"Serving has other versions than training: {'; '.join(words[:4])}.",
             also=tuple((other.path, other.pins[n][1]) for n, _, _ in differ[:4]),
             severity=severity,
         )
@@ -215,7 +219,7 @@ def _of_dockerfile(instructions: list[Instruction]) -> dict[str, tuple[tuple[int
 
 
 def _served_files(repo: AuditRepository) -> frozenset[str]:
-    """Requirement files that serving images install."""
+    """Find requirement files that serving images install."""
     found: set[str] = set()
     for path in serving_images(repo):
         found |= {p for p, _ in _installed(repo, path)}
@@ -223,7 +227,7 @@ def _served_files(repo: AuditRepository) -> frozenset[str]:
 
 
 def _installed(repo: AuditRepository, path: str) -> Iterator[tuple[str, int]]:
-    """Requirement files that the final stage of a Dockerfile installs, with the line."""
+    """Find requirement files that the final stage of a Dockerfile installs, with the line."""
     for item in last_stage(repo.dockerfiles[path]):
         if item.name != "RUN":
             continue
@@ -364,7 +368,8 @@ def _bloat(repo: AuditRepository) -> Iterator[Hit]:
             yield Hit(
                 path,
                 line,
-                f"The serving image installs {', '.join(f'`{n}`' for n in sorted(names)[:8])}, which"
+                f"The serving image installs {', '.join(f'`{n}`' for n in sorted(names)[:8])},"
+                " which"
                 " serving does not import: larger, slower to start, more to attack.",
                 "Give serving its own requirements, or a group of the lock without these.",
                 also=tuple(sorted(set(names.values())))[:4],

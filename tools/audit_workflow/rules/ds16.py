@@ -161,7 +161,8 @@ def _waits(view: View, call: ast.Call, name: str) -> bool:
         return bool(_SQL.match(view.string(call.args[0])[:60]))
     if _HTTP.match(name):
         function = view.function(call)
-        text = f"{ast.unparse(call)[:300]} {function.name if function else ''} {view.string(call.args[0]) if call.args else ''}"
+        address = view.string(call.args[0]) if call.args else ""
+        text = f"{ast.unparse(call)[:300]} {function.name if function else ''} {address}"
         return bool(_MONITORS.search(text.lower()))
     return False
 

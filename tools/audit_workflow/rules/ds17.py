@@ -58,7 +58,8 @@ _OPEN_COMMAND: Final = re.compile(
     r"--auth-type[= ]NONE|--member[= ][\"']?allUsers"
 )
 _OPEN_TERRAFORM: Final = re.compile(
-    r"(?:authorization_type|authorization)\s{0,20}=\s{0,4}\"NONE\"|member\s{0,20}=\s{0,4}\"allUsers\"|"
+    r"(?:authorization_type|authorization)\s{0,20}=\s{0,4}\"NONE\"|"
+    r"member\s{0,20}=\s{0,4}\"allUsers\"|"
     r"members\s{0,20}=\s{0,4}\[\s{0,4}\"allUsers\""
 )
 _OPEN_TYPES: Final = (
@@ -78,7 +79,8 @@ _OPEN_KEYS: Final = (
 _OPEN_VALUES: Final = frozenset(("none", "anonymous"))
 _SIGNS: Final = re.compile(
     r"HTTPBearer|HTTPBasic|APIKeyHeader|APIKeyQuery|OAuth2|login_required|jwt|Authorization|"
-    r"[xX]-[aA][pP][iI]-[kK][eE][yY]|api_key|apikey|API_KEY|basic_auth|verify_token|authenticat|authoriz|"
+    r"[xX]-[aA][pP][iI]-[kK][eE][yY]|api_key|apikey|API_KEY|basic_auth|verify_token|authenticat|"
+    r"authoriz|"
     r"Security\(|current_user|AUTH_TOKEN|auth_required|require_auth|get_current|IAP|cognito"
 )
 _GUARDED: Final = (
@@ -88,7 +90,8 @@ _GUARDED: Final = (
     "BackendConfig",
 )
 _CLOUD: Final = re.compile(
-    r"\bgcloud run deploy|\bheroku\b|\bfly(?:ctl)? deploy|\baws (?:apprunner|ecs|lightsail)|\baz (?:webapp|"
+    r"\bgcloud run deploy|\bheroku\b|\bfly(?:ctl)? deploy|\baws (?:apprunner|ecs|lightsail)|"
+    r"\baz (?:webapp|"
     r"containerapp)|\beb deploy|\brailway up|\bserverless deploy|\bsls deploy|\bsam deploy"
 )
 

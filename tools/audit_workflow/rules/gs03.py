@@ -87,7 +87,7 @@ _SERVERS: Final = tuple(
         name,
         frozenset(images.split()),
         tuple(c for c in commands.split(";") if c),
-        tuple(auth.split()),
+        tuple(w for w in auth.split() if w != "-"),
     )
     for name, images, commands, auth in (row.split("|") for row in _TABLE.strip().splitlines())
 )

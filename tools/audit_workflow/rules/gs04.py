@@ -36,13 +36,14 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._supply import newest_pin
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import View, last, names_read
+from mlops_advisor.tools.evidence.view import HOLE, View, last, names_read
 
 _LOADS: Final = {
     "pickle.load": "a pickle",
@@ -107,13 +108,14 @@ _TOGETHER: Final = 4  # lines between two calls of one kind that are one finding
 def unsafe_deserialization(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Report calls that run what a file says, those that stand together once."""
     previous: tuple[str, ast.AST, int] | None = None
+    around = _Around(view)
     for call in sorted(view.calls, key=lambda c: c.lineno):
         name = view.name(call)
         tail = last(name)
         if tail not in _TAILS:
             continue
         what = _unsafe(repo, view, call, name, tail)
-        if not what or _own(view, call):
+        if not what or _own(around, call):
             continue
         here = (name, view.scope(call), call.lineno)
         near = (
@@ -122,7 +124,7 @@ def unsafe_deserialization(repo: AuditRepository, view: View) -> Iterator[Hit]:
         previous = here
         if near:
             continue
-        remote = _origin(view, call)
+        remote = _origin(around, call)
         made_here = not remote and _written_elsewhere(repo, view, call)
         yield Hit(
             view.path,
@@ -198,22 +200,44 @@ def _opened_as_tar(view: View, call: ast.Call) -> bool:
     return value is not None and "tarfile" in view.name(value)
 
 
-def _own(view: View, call: ast.Call) -> bool:
+class _Around:
+    """What the functions of one module write and fetch, found once: line and text by scope."""
+
+    def __init__(self, view: View) -> None:
+        self.view = view
+
+    @cached_property
+    def written(self) -> dict[tuple[ast.AST, str], list[int]]:
+        """Lines at which a file (or bytes) is written, by scope and path."""
+        found: dict[tuple[ast.AST, str], list[int]] = {}
+        view = self.view
+        for call in view.calls:
+            if last(view.name(call)) in _WRITES:
+                for argument in (*call.args, *(k.value for k in call.keywords)):
+                    key = _key(view, argument)
+                    if key:
+                        found.setdefault((view.scope(call), key), []).append(call.lineno)
+        return found
+
+    @cached_property
+    def fetched(self) -> dict[tuple[ast.AST, str], int]:
+        """First line at which a variable takes part in a download, by scope and name."""
+        found: dict[tuple[ast.AST, str], int] = {}
+        for call in self.view.calls:
+            if "download" in self.view.name(call).lower():
+                for argument in (*call.args, *(k.value for k in call.keywords)):
+                    for name in (*names_read(argument), self.view.string(argument)):
+                        if name and name != HOLE:
+                            found.setdefault((self.view.scope(call), name), call.lineno)
+        return found
+
+
+def _own(around: _Around, call: ast.Call) -> bool:
     """Tell whether the same function wrote the file (or the bytes) just before."""
-    target = _path_of(view, call)
-    if target is None:
-        return False
-    key, scope = _key(view, target), view.scope(call)
-    if not key:
-        return False
-    for other in view.calls:
-        if last(view.name(other)) not in _WRITES or view.scope(other) is not scope:
-            continue
-        if 0 < call.lineno - other.lineno < _NEAR and any(
-            _key(view, a) == key for a in (*other.args, *(k.value for k in other.keywords))
-        ):
-            return True
-    return False
+    target = _path_of(around.view, call)
+    key = _key(around.view, target) if target is not None else ""
+    lines = around.written.get((around.view.scope(call), key), []) if key else []
+    return any(0 < call.lineno - line < _NEAR for line in lines)
 
 
 @shared
@@ -264,24 +288,22 @@ def _key(view: View, node: ast.expr) -> str:
     )
 
 
-def _origin(view: View, call: ast.Call) -> str:
+def _origin(around: _Around, call: ast.Call) -> str:
     """Say where the file comes from, when from somewhere else."""
-    target = _path_of(view, call)
+    view, target = around.view, _path_of(around.view, call)
     if target is None:
         return ""
-    if _REMOTE.match(view.string(target)):
+    text = view.string(target)
+    if _REMOTE.match(text):
         return "at a remote address"
     names = _names(view, target)
-    if any(w in n for n in names for w in _CLIENT[:3]):
+    if any(w in n for n in names for w in _CLIENT):
         return "sent by a client"
     if any(w in n for n in names for w in _FETCHES):
         return "downloaded"
-    plain = {n.id for n in ast.walk(target) if isinstance(n, ast.Name)}
     scope = view.scope(call)
-    for other in view.calls:
-        name = view.name(other)
-        fetches = other.lineno < call.lineno and "download" in name.lower()
-        if fetches and view.scope(other) is scope and plain & names_read(other):
+    for name in (*names_read(target), text):
+        if around.fetched.get((scope, name), call.lineno) < call.lineno:
             return "downloaded"
     return ""
 

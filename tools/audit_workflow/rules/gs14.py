@@ -57,12 +57,14 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, Seve
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.parse.terraform import Block
 from mlops_advisor.tools.evidence.parse.tree import Node
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _DESTROY: Final = re.compile(r"^\s{0,20}force_destroy\s{0,20}=\s{0,4}true\b")
 _PUBLIC: Final = re.compile(
     r"acl\s{0,20}=\s{0,4}\"(public-read|public-read-write)\"|\"(allUsers)\""
 )
 _ON: Final = re.compile(r"(?:enabled|status)\s{0,20}=\s{0,4}(?:true|\"Enabled\"|var\.)")
+_BUCKET: Final = re.compile(r"aws_s3_bucket\.([\w-]{1,120})")
 _ACCESS: Final = ("public_access_prevention", "uniform_bucket_level_access")
 _PASSING: Final = re.compile(
     r"(?i)(?:^|[_-])(?:log|logs|logging|tmp|temp|staging|scratch|access_logs|athena)(?:$|[_-])"
@@ -108,12 +110,7 @@ def _found(path: str, line: int, name: str, lacks: list[str]) -> Iterator[Hit]:
 
 
 def _aws(repo: AuditRepository, path: str, block: Block) -> list[str]:
-    folder = path.rpartition("/")[0]
-    own = [
-        b
-        for p, b in repo.resources("aws_s3_bucket_versioning", "aws_s3_bucket_public_access_block")
-        if p.rpartition("/")[0] == folder and f"aws_s3_bucket.{block.name}" in b.text()
-    ]
+    own = _settings(repo).get((path.rpartition("/")[0], block.name), [])
     lacks = []
     if not any(b.type == "aws_s3_bucket_versioning" and _ON.search(b.text()) for b in own):
         inside = block.text().partition("versioning")[2]
@@ -122,6 +119,18 @@ def _aws(repo: AuditRepository, path: str, block: Block) -> list[str]:
     if not any(b.type == "aws_s3_bucket_public_access_block" for b in own):
         lacks.append("has no block of public access")
     return lacks + _common(block)
+
+
+@shared
+def _settings(repo: Repository) -> dict[tuple[str, str], list[Block]]:
+    """Resources that protect buckets, by folder and name of the bucket."""
+    found: dict[tuple[str, str], list[Block]] = {}
+    for path, block in repo.resources(
+        "aws_s3_bucket_versioning", "aws_s3_bucket_public_access_block"
+    ):
+        for name in set(_BUCKET.findall(block.text())):
+            found.setdefault((path.rpartition("/")[0], name), []).append(block)
+    return found
 
 
 def _google(block: Block) -> list[str]:

@@ -49,8 +49,8 @@ from mlops_advisor.tools.evidence.models import Outcome
     fix="Write MODEL_CARD.md: intended use, data, metrics on slices, limits, owner.",
     effort=(0.5, 2),
     sources=(
-        "model_cards_paper: whole paper",
-        "eu_ai_act: Article 11 with Annex IV technical documentation",
+        "model_cards_paper: abstract and model card template",
+        "eu_ai_act: Article 11 with Annex IV, technical documentation (high-risk systems)",
     ),
     absence=True,
     searched="model cards, sections on intended use, purpose and limits, code that writes a card",
@@ -74,7 +74,8 @@ def no_model_documentation(repo: AuditRepository) -> Iterator[Hit]:
         return
     yield Hit(
         *_docs.anchor(repo),
-        f"A model is trained (`{training[0]}`) and served or registered (`{used[0]}`), and no document says what it "
+        f"A model is trained (`{training[0]}`) and served or registered (`{used[0]}`), and no "
+        "document says what it "
         "is for, on which data it was made, and where it fails.",
         also=(training, used),
     )
@@ -82,7 +83,7 @@ def no_model_documentation(repo: AuditRepository) -> Iterator[Hit]:
 
 def _registered(repo: AuditRepository) -> tuple[str, int] | None:
     for fact in repo.report.facts:
-        if fact.practice == "model_registry" and fact.outcome is Outcome.PRESENT:
-            if (fact.strength or 0) > 1 and fact.places:
-                return fact.places[0].path, fact.places[0].line
+        shown = fact.outcome is Outcome.PRESENT and (fact.strength or 0) > 1 and fact.places
+        if fact.practice == "model_registry" and shown:
+            return fact.places[0].path, fact.places[0].line
     return None

@@ -52,12 +52,13 @@ from mlops_advisor.tools.evidence.models import Outcome
     fix="Give the job an `environment` with required reviewers, and name owners in CODEOWNERS.",
     effort=(0.2, 1),
     sources=(
-        "nist_ai_rmf: GOVERN 2",
-        "se4ml: practice 'Provide Audit Trails'",
-        "rules_of_ml: Rule #11, give feature sets owners and documentation",
+        "nist_ai_rmf: GOVERN 2.1: roles and responsibilities are documented and clear",
+        "se4ml: Provide Audit Trails",
+        "github_docs: Deployments and environments, required reviewers",
     ),
     absence=True,
-    searched="environments and manual jobs of CI, approval states of registries, CODEOWNERS, owners",
+    searched="environments and manual jobs of CI, approval states of registries, CODEOWNERS, "
+    "owners",
     practice="release_approval",
 )
 def no_approval_or_audit_trail(repo: AuditRepository) -> Iterator[Hit]:
@@ -73,6 +74,7 @@ def no_approval_or_audit_trail(repo: AuditRepository) -> Iterator[Hit]:
     yield Hit(
         place.path,
         place.line,
-        "This deploys a model without a person's approval, and no file names an owner: nobody answers "
+        "This deploys a model without a person's approval, and no file names an owner: nobody "
+        "answers "
         "for the release.",
     )

@@ -80,8 +80,11 @@ _NOT_CONFIG: Final = ("dashboard", "grafana", "prometheus", "alert", "docker-com
     ),
     effort=(2, 8),
     sources=(
-        "ml_test_score: Monitor 2 to Monitor 7",
-        "se4ml: practice 'Continuously Monitor the Behaviour of Deployed Models'",
+        (
+            "ml_test_score: Monitor 3, training and serving are not skewed; Monitor 7, prediction "
+            "quality has not regressed"
+        ),
+        "se4ml: Continuously Monitor the Behaviour of Deployed Models",
         "rules_of_ml: Rule #37, measure training/serving skew",
     ),
     absence=True,
@@ -173,7 +176,7 @@ def _idle_imports(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _requirements(repo: AuditRepository) -> Iterator[Hit]:
-    """A monitoring library that is installed and never imported."""
+    """Find a monitoring library that is installed and never imported."""
     if repo.code.importing(*_monitoring.LIBRARIES) or repo.stages.training is None:
         return
     for path in repo.files:
@@ -183,6 +186,9 @@ def _requirements(repo: AuditRepository) -> Iterator[Hit]:
         for number, line in enumerate(repo.lines(path)[:2_000], 1):
             match = _PACKAGE.match(line[:200])
             if match:
-                why = f"`{match.group(1)}` is required here, but no code imports it: drift is not measured."
+                why = (
+                    f"`{match.group(1)}` is required here, but no code imports it: drift is "
+                    "not measured."
+                )
                 yield Hit(path, number, why, confidence=0.6)
                 return

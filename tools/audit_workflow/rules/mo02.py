@@ -60,8 +60,11 @@ from mlops_advisor.tools.evidence.code import Hit as CallHit
     fix="Start the report from a schedule (cron of CI, CronJob, orchestrator) and keep its result.",
     effort=(0.5, 2),
     sources=(
-        "evidently_docs: Monitoring overview (run at regular intervals)",
-        "se4ml: practice 'Continuously Monitor the Behaviour of Deployed Models'",
+        "se4ml: Continuously Monitor the Behaviour of Deployed Models",
+        (
+            "evidently_docs: Monitoring overview, batch monitoring jobs (run at regular intervals "
+            "or on new data)"
+        ),
     ),
     practice="data_drift_detection",
 )

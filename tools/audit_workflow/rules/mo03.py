@@ -77,8 +77,9 @@ _WARNS: Final = re.compile(
     fix="Give the measure a limit, an alert rule that is loaded, and a recipient that exists.",
     effort=(0.5, 3),
     sources=(
+        "google_mlops: DevOps versus MLOps: notify or roll back when values deviate",
+        "dora: capability Proactive failure notification",
         "prometheus_docs: Practices, Alerting",
-        "google_sre: chapter 6, Monitoring Distributed Systems",
     ),
     practice="alerting",
 )
@@ -111,7 +112,8 @@ def _rule_files(repo: AuditRepository) -> Iterator[Hit]:
                 missing[0].line,
                 f"Prometheus is told to load {names}, and no such file is in the repository: no "
                 "alert rule is active.",
-                "Add the file with the alert rules and mount it beside this one, or remove the line.",
+                "Add the file with the alert rules and mount it beside this one, or remove the "
+                "line.",
             )
 
 
@@ -156,7 +158,9 @@ def _receivers(repo: AuditRepository) -> Iterator[Hit]:
     if addressed:
         return
     for path, line, name in empty:
-        why = f"The receiver `{name}` has no address: alerts that are routed to it reach nobody."
+        why = (
+            f"The receiver `{name}` has no address, or that of an example: its alerts reach nobody."
+        )
         yield Hit(
             path, line, why, "Add `email_configs`, `slack_configs` or the like to the receiver."
         )

@@ -48,7 +48,8 @@ from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.view import View, last
 
 _LISTS: Final = ("numerical_features", "categorical_features", "num_features", "cat_features",
-                 "numerical_columns", "categorical_columns", "feature_columns", "features", "columns")  # fmt: skip
+                 "numerical_columns", "categorical_columns", "feature_columns", "features",
+                 "columns")  # fmt: skip
 _WINDOW: Final = re.compile(
     r"(?i)^(?:\w{1,30}_)?(?:window(?:_size)?|min_(?:samples|rows|reference_size)|n_samples|"
     r"sample_size|chunk_size|reference_size|batch_window)$"
@@ -61,10 +62,12 @@ _LIMIT: Final = re.compile(
 _LIMIT_ARGS: Final = ("drift_share", "stattest_threshold", "num_stattest_threshold",
                       "cat_stattest_threshold", "threshold")  # fmt: skip
 _DEFAULTS: Final = (0.05, 0.1, 0.2, 0.25, 0.3, 0.5)
-_PRESETS: Final = ("DataDriftPreset", "DataDriftTable", "DatasetDriftMetric", "TestShareOfDriftedColumns",
+_PRESETS: Final = ("DataDriftPreset", "DataDriftTable", "DatasetDriftMetric",
+    "TestShareOfDriftedColumns",
                    "DataDriftTestPreset")  # fmt: skip
 _DATA: Final = (".csv", ".parquet", ".feather", ".pkl", ".json", ".jsonl", ".xlsx")
-_READS: Final = ("read_csv", "read_parquet", "read_feather", "read_pickle", "read_json", "read_excel",
+_READS: Final = ("read_csv", "read_parquet", "read_feather", "read_pickle", "read_json",
+    "read_excel",
                  "read_table")  # fmt: skip
 _TUTORIAL_WORDS: Final = frozenset(
     ("target", "prediction", "predictions", "label", "id", "datetime", "timestamp")
@@ -79,7 +82,13 @@ _TUTORIAL_WORDS: Final = frozenset(
     confidence=0.75,
     fix="Take the columns, the reference and the limits from the training code and its data.",
     effort=(0.5, 2),
-    sources=("evidently_docs: Data definition (mapping of columns)",),
+    sources=(
+        (
+            "evidently_docs: Data definition (evaluations need specific columns and fail if they "
+            "are missing)"
+        ),
+        "evidently_docs: data drift preset (always needs a reference dataset)",
+    ),
     practice="data_drift_detection",
 )
 def monitoring_config_mismatch(repo: AuditRepository) -> Iterator[Hit]:
@@ -129,7 +138,7 @@ def _columns_in_config(repo: AuditRepository, path: str, doc: Node) -> Iterator[
 
 
 def _unknown(repo: AuditRepository, path: str, line: int, names: list[str]) -> Hit | None:
-    """A finding when most columns of a monitor are known nowhere else."""
+    """Make a finding when most columns of a monitor are known nowhere else."""
     wanted = [n for n in dict.fromkeys(names) if n.lower() not in _TUTORIAL_WORDS]
     if len(wanted) < _MIN_NAMES:
         return None
@@ -156,7 +165,8 @@ def _words(repo: Repository) -> dict[str, set[str]]:
     """Texts in code, keys and values of configuration, and headers of data, by file."""
     found: dict[str, set[str]] = {}
     for path, module in repo.code.product.items():
-        text = repo.text(path)
+        book = repo.notebooks.get(path)
+        text = "\n".join(line for _, _, line in book.lines) if book else repo.text(path)
         found[path] = set(re.findall(r"[\"']([^\"'\n]{1,80})[\"']", text))
         found[path] |= {c.last for c in module.calls}
         found[path] |= {f for c in module.classes for f in c.fields}
@@ -261,7 +271,7 @@ def _windows_in_config(repo: AuditRepository, path: str, doc: Node) -> Iterator[
 
 
 def _configs(repo: AuditRepository) -> Iterator[tuple[str, Node]]:
-    """Configuration files of monitoring."""
+    """Find configuration files of monitoring."""
     for path in repo.ending(".yml", ".yaml", ".json", ".toml"):
         low = path.lower()
         text = repo.text(path)
@@ -274,10 +284,9 @@ def _configs(repo: AuditRepository) -> Iterator[tuple[str, Node]]:
         else:
             tree = repo.tree(path)
             docs = (tree,) if tree is not None else ()
-        for doc in docs:
-            if doc.child("apiVersion") is None and doc.child("services") is None:
-                if not _docs.aside(repo, path) and doc.child("jobs") is None:
-                    yield path, doc
+        for doc in docs if not _docs.aside(repo, path) else ():
+            if not any(doc.child(k) is not None for k in ("apiVersion", "services", "jobs")):
+                yield path, doc
 
 
 def _limits(view: View) -> Iterator[Hit]:

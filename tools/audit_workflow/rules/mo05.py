@@ -55,8 +55,12 @@ from mlops_advisor.tools.audit_workflow.rules import _docs, _monitoring
     ),
     effort=(0.5, 3),
     sources=(
-        "se4ml: practice 'Log Production Predictions with the Model's Version and Input Data'",
+        "se4ml: Log Production Predictions with the Model's Version and Input Data",
         "rules_of_ml: Rule #29, save the set of features used at serving time",
+        (
+            "google_mlops: MLOps level 0, characteristics: lack of tracking and logging of "
+            "predictions"
+        ),
     ),
     absence=True,
     searched=(
@@ -71,7 +75,8 @@ def predictions_not_logged(repo: AuditRepository) -> Iterator[Hit]:
     if resource is not None and not _docs.aside(repo, resource[0]):
         yield Hit(
             *resource,
-            "The endpoint is created without data capture: its requests and predictions are not kept.",
+            "The endpoint is created without data capture: its requests and predictions are not "
+            "kept.",
             "Add `DataCaptureConfig` with `EnableCapture: true`, input and output, and a bucket.",
         )
         return

@@ -57,7 +57,8 @@ from mlops_advisor.tools.audit_workflow.rules import _docs, _monitoring, _monito
     ),
     effort=(0.5, 2),
     sources=(
-        "ml_test_score: Monitor 6, computing performance has not regressed",
+        "ml_test_score: Monitor 6, no regression in latency, throughput or RAM usage",
+        "google_sre: chapter 6, monitoring distributed systems: the four golden signals",
         "prometheus_docs: Practices, Instrumentation, online-serving systems",
     ),
     absence=True,
@@ -69,7 +70,8 @@ from mlops_advisor.tools.audit_workflow.rules import _docs, _monitoring, _monito
 )
 def no_service_metrics(repo: AuditRepository) -> Iterator[Hit]:
     """Report a service without metrics, and metrics that cannot be scraped."""
-    broken = [f for f in _monitoring_scrape.faults(repo) if not _docs.aside(repo, f.path)]
+    found = (*_monitoring_scrape.faults(repo), *_monitoring_scrape.cluster_faults(repo))
+    broken = [f for f in found if not _docs.aside(repo, f.path)]
     for fault in broken:
         yield Hit(
             fault.path,
@@ -106,7 +108,10 @@ def _posts(repo: AuditRepository) -> Iterator[Hit]:
                 line = next(
                     (c.line for c in module.calls if c.text_of("path", 0).rstrip("/") == route), 1
                 )
-                why = f"`{route}` answers {', '.join(sorted(methods)).upper()} only; a scraper sends GET."
+                why = (
+                    f"`{route}` answers {', '.join(sorted(methods)).upper()} only; a scraper "
+                    "sends GET."
+                )
                 yield Hit(path, line, why, "Answer GET at this path.", severity=HIGH)
 
 

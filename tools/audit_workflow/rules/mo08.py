@@ -39,11 +39,12 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, Hit, rule
+from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, Hit, Severity, rule
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM as _MEDIUM
 from mlops_advisor.tools.audit_workflow.rules import _docs
+from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.code import is_test_path
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _LEVELS: Final = frozenset(
     (
@@ -60,7 +61,7 @@ _LEVELS: Final = frozenset(
     )
 )
 _REQUESTS: Final = (
-    "get_json",
+    "request.get_json",
     "request.json",
     "request.body",
     "request.form",
@@ -70,8 +71,14 @@ _REQUESTS: Final = (
 )
 _FRAMES: Final = re.compile(
     r"^(?:pandas|polars|dask\.dataframe|modin\.pandas|geopandas|awswrangler\.\w{1,20})\."
-    r"(?:read_\w{1,20}|DataFrame|concat|merge|json_normalize|scan_\w{1,20})(?:\(\))?$|"
+    r"(?:read_\w{1,20}|DataFrame|concat|merge|json_normalize|scan_\w{1,20})(?:\(\))?"
+    r"(?:\.(?:dropna|fillna|drop|copy|reset_index|rename|sort_values|astype|merge|query|assign|"
+    r"drop_duplicates|set_index|round|join)(?:\(\))?){0,6}$|"
     r"\.(?:toPandas|to_pandas|to_dataframe|fetchall|spark\.sql)(?:\(\))?$"
+)
+_NO_BODY: Final = frozenset(
+    "int str float bool bytes Request Response BackgroundTasks Session UploadFile Any WebSocket"
+    " AsyncSession Context".split()
 )
 _REQUEST_PARAMS: Final = frozenset(
     (
@@ -88,8 +95,10 @@ _REQUEST_PARAMS: Final = frozenset(
     )
 )
 _SMALL: Final = (
-    "head", "shape", "columns", "dtypes", "describe", "info", "len", "isnull", "isna", "size", "nunique",
-    "value_counts", "index", "sample", "tail", "keys", "type", "count", "sum", "mean", "memory_usage",
+    "head", "shape", "columns", "dtypes", "describe", "info", "len", "isnull", "isna", "size",
+    "nunique",
+    "value_counts", "index", "sample", "tail", "keys", "type", "count", "sum", "mean",
+    "memory_usage",
 )  # fmt: skip
 _LOG: Final = re.compile(r"\.(?:log|log\.\d{1,3}|out)$|(?:^|/)nohup\.out$")
 _NOT_LOGS: Final = (
@@ -112,7 +121,10 @@ _MAX_LOGS: Final = 5
     confidence=0.8,
     fix="Log counts, ids and sampled or masked values; write log files outside the repository.",
     effort=(0.1, 1),
-    sources=("gdpr: Article 5(1)(c) data minimisation",),
+    sources=(
+        "cwe: CWE-532 Insertion of Sensitive Information into Log File",
+        "gdpr: Article 5(1)(c), data minimisation",
+    ),
 )
 def sensitive_data_in_logs(repo: AuditRepository) -> Iterator[Hit]:
     """Report whole data in log calls, and log files in git."""
@@ -137,7 +149,7 @@ def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]
             what, severity = _what(view, value, serving=serving)
             if what:
                 scope = view.function(call)
-                text = ast.unparse(value)[:60]
+                text = source(value, 60)
                 yield (
                     Hit(
                         view.path,
@@ -159,7 +171,7 @@ def _logs(name: str) -> bool:
 
 
 def _values(call: ast.Call) -> Iterator[ast.expr]:
-    """What a log call writes: arguments, and the parts of f-strings and of `%` and `+`."""
+    """Give what a log call writes: arguments, and the parts of f-strings and of `%` and `+`."""
     stack: list[ast.expr] = [*call.args, *(k.value for k in call.keywords if k.arg != "exc_info")]
     for _ in range(60):
         if not stack:
@@ -184,66 +196,67 @@ def _values(call: ast.Call) -> Iterator[ast.expr]:
             yield node
 
 
-def _what(view: View, node: ast.expr, *, serving: bool) -> tuple[str, object]:
-    """What a value is, if it should not be logged as a whole, and how bad that is."""
+def _what(view: View, node: ast.expr, *, serving: bool) -> tuple[str, Severity | None]:
+    """Say what a value is, if it should not be logged as a whole, and how bad that is."""
+    raw = dotted(node)
     if isinstance(node, ast.Subscript):
         return "", None
-    raw = dotted(node)
-    name = view.name(node)
-    if raw in ("os.environ", "os.environ.copy()") or name == "os.environ":
+    if raw in ("os.environ", "os.environ.copy()") or view.name(node) == "os.environ":
         return "the whole environment, passwords included", HIGH
-    method = last(raw).removesuffix("()")
-    if isinstance(node, ast.Attribute) and f"{raw}".endswith(_REQUESTS) and serving:
+    inner = _unwrapped(view, node)
+    if isinstance(inner, (ast.Name, ast.Attribute)) and _is_frame(view, inner):
+        return "a whole data frame", None if serving else LOW
+    if serving and _is_request(view, inner):
         return "a whole request", None
-    if isinstance(node, ast.Call):
-        if raw.removesuffix("()").endswith(("get_json", "request.json", "get_data")):
-            return "a whole request", None
-        if method in ("to_dict", "to_json", "to_string", "to_markdown", "model_dump", "dict"):
-            owner = node.func.value if isinstance(node.func, ast.Attribute) else node
-            if method.startswith("to_") and not _is_frame(view, owner):
-                return "", None
-            return _what(view, owner, serving=serving)
-        return "", None
-    if isinstance(node, ast.Name):
-        if _is_frame(view, node):
-            return "a whole data frame", None if serving else LOW
-        if serving and _is_request(view, node):
-            return "a whole request", None
     return "", None
+
+
+def _unwrapped(view: View, node: ast.expr) -> ast.expr:
+    """Take what becomes text: `frame` of `frame.to_dict()`, `payload` of `payload.dict()`."""
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        if node.func.attr in ("to_dict", "to_json", "to_string", "to_markdown"):
+            return node.func.value if _is_frame(view, node.func.value) else node
+        if node.func.attr in ("model_dump", "dict", "model_dump_json", "json"):
+            return node.func.value if isinstance(node.func.value, ast.Name) else node
+    return node
 
 
 def _is_frame(view: View, node: ast.expr) -> bool:
     values = view.values(dotted(node), node) if isinstance(node, (ast.Name, ast.Attribute)) else []
     if values:
         made = values[-1]
-        if isinstance(made, ast.Call) and _FRAMES.search(view.name(made)):
-            return True
-        return False
+        return isinstance(made, ast.Call) and bool(_FRAMES.search(view.name(made)))
     function = view.function(node)
     if function is None or not isinstance(node, ast.Name):
         return False
-    for arg in (*function.args.args, *function.args.kwonlyargs):
-        if arg.arg == node.id and arg.annotation is not None:
-            return dotted(arg.annotation).endswith("DataFrame")
-    return False
+    return any(
+        a.arg == node.id and a.annotation is not None and dotted(a.annotation).endswith("DataFrame")
+        for a in (*function.args.args, *function.args.kwonlyargs)
+    )
 
 
-def _is_request(view: View, node: ast.Name) -> bool:
-    """Tell whether a name is the body of a request: read from it, or a parameter of an endpoint."""
+def _is_request(view: View, node: ast.expr) -> bool:
+    """Tell whether a value is the body of a request: read from it, or given to an endpoint."""
+    raw = dotted(node).removesuffix("()")
+    if raw.endswith(_REQUESTS):
+        return True
+    if not isinstance(node, ast.Name):
+        return False
     values = view.values(node.id, node)
     if values:
         made = values[-1]
         made = made.value if isinstance(made, ast.Await) else made
         raw = dotted(made).removesuffix("()")
         return raw.endswith(("get_json", "request.json", "request.get_data", "request.body")) or (
-            raw == "json.loads"
-            and isinstance(made, ast.Call)
-            and "event" in ast.unparse(made)[:200]
+            raw == "json.loads" and isinstance(made, ast.Call) and "event" in source(made, 200)
         )
     function = view.function(node)
-    if not isinstance(function, FUNCTIONS) or node.id not in _REQUEST_PARAMS:
+    given = [a for a in function.args.args if a.arg == node.id] if function is not None else []
+    if function is None or not given:
         return False
-    if node.id not in {a.arg for a in function.args.args}:
+    kind = last(dotted(given[0].annotation)) if given[0].annotation is not None else ""
+    model = kind[:1].isupper() and kind not in _NO_BODY
+    if not (model or (node.id in _REQUEST_PARAMS and kind not in _NO_BODY)):
         return False
     return function.name in ("lambda_handler", "handler") or any(
         last(dotted(d)).removesuffix("()") in ("post", "put", "route", "api_route", "api")

@@ -66,7 +66,7 @@ _TOOLS: Final = frozenset(
 @rule(
     "PL01",
     name="no-orchestrated-pipeline",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.75,
     fix="Describe the steps, their inputs and outputs in one pipeline (DVC is the smallest).",

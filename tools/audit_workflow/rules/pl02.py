@@ -53,6 +53,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     own_calls,
     short,
     tasks_of,
+    views_holding,
 )
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.view import View, last
@@ -77,7 +78,7 @@ _ARGO_KINDS: Final = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWo
 @rule(
     "PL02",
     name="task-without-retries",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.75,
     fix="Give the tasks that reach over the network a few retries with a growing delay.",
@@ -90,7 +91,7 @@ _ARGO_KINDS: Final = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWo
 def task_without_retries(repo: AuditRepository) -> Iterator[Hit]:
     """Report tasks with no retry, and explicit zeros."""
     elsewhere = any(w in f.text for f in repo.files.values() for w in _ELSEWHERE)
-    for view in repo.views():
+    for view in views_holding(repo, *FLOW_WORDS):
         if view.module.notebook or view.module.roots.isdisjoint(FLOW_WORDS):
             continue
         zeros = list(_zeros(view))

@@ -42,7 +42,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._pipeline import DAG_CALLS, flows_of, keyword
+from mlops_advisor.tools.audit_workflow.rules._pipeline import (
+    DAG_CALLS,
+    flows_of,
+    keyword,
+    views_holding,
+)
 from mlops_advisor.tools.evidence.view import View, last
 
 _CALLBACKS: Final = (
@@ -87,7 +92,7 @@ _HOW: Final = {
 @rule(
     "PL03",
     name="no-failure-notification",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.7,
     fix="Tell somebody when the pipeline fails.",
@@ -110,7 +115,7 @@ def no_failure_notification(repo: AuditRepository) -> Iterator[Hit]:
         any(w in repo.text(p) for w in (*_CALLBACKS[1:5], "Automation", "run_failure_sensor"))
         for p in repo.code.product
     )
-    for view in repo.views():
+    for view in views_holding(repo, "airflow", "prefect", "dagster"):
         roots = view.module.roots
         if view.module.notebook or roots.isdisjoint(("airflow", "prefect", "dagster")):
             continue

@@ -57,7 +57,7 @@ _IMAGE_3: Final = re.compile(r"apache/airflow:(?:slim-)?3|\bAIRFLOW_VERSION\b.{0
 @module_rule(
     "PL04",
     name="dynamic-or-missing-start-date",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.9,
     fix="Use a fixed date with a time zone, and say `catchup=False`.",

@@ -51,6 +51,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     flows_of,
     own_calls,
     short,
+    views_holding,
 )
 from mlops_advisor.tools.evidence.view import View, last
 
@@ -105,6 +106,9 @@ _LIGHT: Final = (
 _RUNS: Final = frozenset(
     ("mlflow.start_run", "wandb.init", "mlflow.set_experiment", "mlflow.create_experiment")
 )
+_LIBRARY: Final = (
+    ".fit(", "start_run", "wandb.init", "_experiment(", ".read_", "load_dataset", "requests.get",
+)  # fmt: skip
 _NEAR: Final = 6  # lines; calls so near to each other are one finding
 _TOOLS: Final = ("Airflow", "Prefect", "Dagster", "Flyte", "Kubeflow Pipelines", "ZenML", "Luigi")
 
@@ -112,7 +116,7 @@ _TOOLS: Final = ("Airflow", "Prefect", "Dagster", "Flyte", "Kubeflow Pipelines",
 @rule(
     "PL05",
     name="heavy-work-at-parse",
-    dimension="pipeline",
+    dimension="model_training",
     severity=HIGH,
     confidence=0.85,
     fix="Move the call into the task that needs its result.",
@@ -136,7 +140,7 @@ def heavy_work_at_parse(repo: AuditRepository) -> Iterator[Hit]:
         view = repo.view(path)
         if view is not None and path not in repo.code.tests and not view.module.notebook:
             yield from _pipeline(repo, view, *inside[path])
-    for view in repo.views():
+    for view in views_holding(repo, *_LIBRARY):
         if view.path not in inside and not view.module.notebook:
             yield from _library(repo, view)
 

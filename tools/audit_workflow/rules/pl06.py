@@ -40,7 +40,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._pipeline import Task, flows_of, tasks_of
+from mlops_advisor.tools.audit_workflow.rules._pipeline import (
+    Task,
+    flows_of,
+    tasks_of,
+    views_holding,
+)
 from mlops_advisor.tools.evidence.flows import Flow, Trigger
 from mlops_advisor.tools.evidence.view import View
 
@@ -68,7 +73,7 @@ _YEARS: Final = range(1990, 2100)
 @rule(
     "PL06",
     name="schedule-absent",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.75,
     fix="Give the training pipeline a schedule, or start it when new data comes or quality falls.",
@@ -144,7 +149,7 @@ def _deployed(repo: AuditRepository) -> bool:
 
 
 def _dates(repo: AuditRepository) -> Iterator[Hit]:
-    for view in repo.views():
+    for view in views_holding(repo, "prefect", "kfp", "flytekit", "zenml", "dagster", "metaflow"):
         if view.module.notebook or repo.is_aside(view.path):
             continue
         flows = [t for t in flows_of(view) if t.tool != "Airflow"]

@@ -50,7 +50,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._pipeline import definition, tasks_of
+from mlops_advisor.tools.audit_workflow.rules._pipeline import definition, tasks_of, views_holding
 from mlops_advisor.tools.audit_workflow.rules._pipeline_files import (
     Touched,
     is_local,
@@ -71,7 +71,7 @@ class _Step(NamedTuple):
 @rule(
     "PL07",
     name="local-disk-handoff",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.75,
     fix="Write to object storage under the id of the run, and hand the path on as a value.",
@@ -82,7 +82,7 @@ class _Step(NamedTuple):
 )
 def local_disk_handoff(repo: AuditRepository) -> Iterator[Hit]:
     """Report fixed local files that one task writes and another reads."""
-    for view in repo.views():
+    for view in views_holding(repo, *_TOOLS):
         if view.module.notebook or view.module.roots.isdisjoint(_TOOLS):
             continue
         steps = _steps(repo, view)

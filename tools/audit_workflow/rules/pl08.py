@@ -43,6 +43,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._pipeline import views_holding
 from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
 from mlops_advisor.tools.evidence.runs import Run
 from mlops_advisor.tools.evidence.view import View
@@ -78,7 +79,7 @@ _TWO: Final = 2
 @rule(
     "PL08",
     name="shell-out-unchecked",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.85,
     fix="Let the failure of the command stop what runs it.",
@@ -90,7 +91,7 @@ _TWO: Final = 2
 )
 def shell_out_unchecked(repo: AuditRepository) -> Iterator[Hit]:
     """Report commands whose failure stops nothing."""
-    for view in repo.views():
+    for view in views_holding(repo, "os.system", "subprocess"):
         text = repo.text(view.path)
         if ("os.system" in text or "subprocess" in text) and "behave" not in text:
             yield from _python(view)
@@ -271,5 +272,5 @@ def _has_pipefail(repo: AuditRepository, run: Run) -> bool:
         return True
     # `shell: bash`, written out, runs with pipefail; the default shell of a step does not.
     return (
-        run.source == "ci" and re.search(r"^\s{0,20}shell:\s{0,4}bash\s*$", text, re.M) is not None
+        run.source == "ci" and re.search(r"^\s{0,20}shell:\s{0,4}bash\s*$", text, re.MULTILINE) is not None
     )

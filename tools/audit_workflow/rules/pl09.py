@@ -53,6 +53,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     flows_of,
     own_calls,
     tasks_of,
+    views_holding,
 )
 from mlops_advisor.tools.audit_workflow.rules._pipeline_files import Touched, bound, touched
 from mlops_advisor.tools.evidence.parse.tree import Node
@@ -80,7 +81,7 @@ class _Step:
 @rule(
     "PL09",
     name="missing-step-dependency",
-    dimension="pipeline",
+    dimension="model_training",
     severity=HIGH,
     confidence=0.75,
     fix="Hand the result of the first step to the second, or state the order.",
@@ -89,7 +90,7 @@ class _Step:
 )
 def missing_step_dependency(repo: AuditRepository) -> Iterator[Hit]:
     """Report pairs of steps that need an order and have none."""
-    for view in repo.views():
+    for view in views_holding(repo, *_TOOLS):
         if view.module.notebook or view.module.roots.isdisjoint(_TOOLS):
             continue
         for flow in flows_of(view):

@@ -51,6 +51,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     reached,
     short,
     tasks_of,
+    views_holding,
 )
 from mlops_advisor.tools.evidence.view import View, last
 
@@ -74,7 +75,7 @@ _ROOTS: Final = ("flytekit", "prefect", "kfp", "sagemaker", "joblib", "google", 
 @rule(
     "PL10",
     name="stale-cache",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.7,
     fix="Make what the step reads part of the cache key, or do not cache the step.",
@@ -83,7 +84,7 @@ _ROOTS: Final = ("flytekit", "prefect", "kfp", "sagemaker", "joblib", "google", 
 )
 def stale_cache(repo: AuditRepository) -> Iterator[Hit]:
     """Report caches whose key leaves out what the step reads."""
-    for view in repo.views():
+    for view in views_holding(repo, *_ROOTS):
         if view.module.roots.isdisjoint(_ROOTS):
             continue
         for task in tasks_of(view):

@@ -38,7 +38,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._pipeline import definition, reached, tasks_of
+from mlops_advisor.tools.audit_workflow.rules._pipeline import (
+    definition,
+    reached,
+    tasks_of,
+    views_holding,
+)
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.view import View, last, strings_in
 from mlops_advisor.tools.evidence.workloads import Port, Workload
@@ -69,7 +74,7 @@ _TOOLS: Final = ("airflow", "prefect", "dagster", "flytekit", "kfp", "zenml", "m
 @rule(
     "PL11",
     name="service-run-inside-orchestrator",
-    dimension="pipeline",
+    dimension="model_training",
     severity=HIGH,
     confidence=0.9,
     fix="Deploy the service to a platform that runs services; let the task only start the rollout.",
@@ -78,7 +83,7 @@ _TOOLS: Final = ("airflow", "prefect", "dagster", "flytekit", "kfp", "zenml", "m
 )
 def service_run_inside_orchestrator(repo: AuditRepository) -> Iterator[Hit]:
     """Report servers started in tasks, and ports that are wanted twice."""
-    for view in repo.views():
+    for view in views_holding(repo, *_TOOLS):
         if not view.module.notebook and not view.module.roots.isdisjoint(_TOOLS):
             yield from _in_tasks(repo, view)
     for run in repo.runs.dvc:

@@ -74,6 +74,7 @@ _ARN: Final = re.compile(
     r"\barn:aws[\w-]{0,10}:[\w-]{1,30}:[\w-]{0,20}:(\d{12}):|\b(\d{12})\.dkr\.ecr\.[\w-]{1,20}\.amazonaws"
 )
 _LOCALHOST: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1)(?::\d{2,5})?")
+_ANY: Final = (_HOME, _WINDOWS, _COLAB, _IP, _HOST, _ARN, _LOCALHOST)
 _EXAMPLE: Final = re.compile(
     r"(?i)example|your|placeholder|<[\w -]{1,40}>|xxx|changeme|123456789012|000000000000|111122223333"
 )
@@ -117,7 +118,7 @@ _KINDS: Final = {
 @rule(
     "PL12",
     name="hardcoded-environment",
-    dimension="pipeline",
+    dimension="model_training",
     severity=MEDIUM,
     confidence=0.8,
     fix="Read it from the environment or a configuration file, with a default that works anywhere.",
@@ -126,9 +127,13 @@ _KINDS: Final = {
 )
 def hardcoded_environment(repo: AuditRepository) -> Iterator[Hit]:
     """Report paths and addresses that bind files to one machine."""
-    for view in repo.views():
-        if not _skipped(view.path):
-            yield from _once(view.path, _in_code(view), notebook=view.module.notebook)
+    for path in repo.code.product:
+        text = repo.text(path)
+        if _skipped(path) or not any(p.search(text) for p in _ANY):
+            continue
+        view = repo.view(path)
+        if view is not None:
+            yield from _once(path, _in_code(view), notebook=view.module.notebook)
     for path, file in repo.files.items():
         low = path.lower()
         name = low.rsplit("/", 1)[-1]

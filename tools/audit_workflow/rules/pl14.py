@@ -3,8 +3,8 @@
 ## What it does
 
 Reports `input()`, prompts of Click, Typer and Rich, `getpass`, `breakpoint()` and windows that
-block (`plt.show()`, `cv2.imshow`) in scripts that train, prepare data, evaluate or deploy.  Notebooks
-are left out.
+block (`plt.show()`, `cv2.imshow`) in scripts that train, prepare data, evaluate or deploy.
+Notebooks are left out.
 
 ## Why is this bad?
 
@@ -111,6 +111,8 @@ def _guarded(view: View, call: ast.Call) -> bool:
     for up in view.above(call):
         if isinstance(up, ast.If) and before is not up.test and _GUARD.search(words_in(up.test)):
             return True
+        if isinstance(up, ast.While) and isinstance(up.test, ast.Constant):
+            return True  # a dialogue, not a step
         before = up
     function = view.function(call)
     return function is not None and bool(

@@ -40,7 +40,12 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._pipeline import DAG_CALLS, flows_of, keyword
+from mlops_advisor.tools.audit_workflow.rules._pipeline import (
+    DAG_CALLS,
+    flows_of,
+    keyword,
+    views_holding,
+)
 from mlops_advisor.tools.evidence.parse.ci import Job
 from mlops_advisor.tools.evidence.parse.terraform import Block
 from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read
@@ -65,7 +70,7 @@ _ASSIGNED: Final = re.compile(r'^\s{0,20}"?([\w-]{1,60})"?\s{0,20}=\s{0,4}(\S.{0
 @rule(
     "PL15",
     name="output-written-to-trigger-source",
-    dimension="pipeline",
+    dimension="model_training",
     severity=HIGH,
     confidence=0.8,
     fix="Write to another bucket, topic or branch, or filter the trigger by prefix.",
@@ -80,7 +85,7 @@ def output_written_to_trigger_source(repo: AuditRepository) -> Iterator[Hit]:
         if p.endswith((".tf", ".yml", ".yaml", ".json", ".sh"))
         for w in _FILTER
     )
-    for view in repo.views():
+    for view in views_holding(repo, "event", "airflow", "subscribe(", "KafkaConsumer("):
         text = repo.text(view.path)
         if not filtered and ("event" in text or "cloud_event" in text):
             yield from _handlers(view)

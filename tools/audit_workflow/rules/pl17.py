@@ -33,6 +33,7 @@ built, downloaded or tracked by DVC, and on code that changes names while it run
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
@@ -47,7 +48,7 @@ from mlops_advisor.tools.audit_workflow.rules._broken_workflows import broken_wo
 @rule(
     "PL17",
     name="undefined-or-broken-reference",
-    dimension="pipeline",
+    dimension="model_training",
     severity=HIGH,
     confidence=0.85,
     fix="Make both sides use the same name, and run the step in CI.",
@@ -58,12 +59,14 @@ from mlops_advisor.tools.audit_workflow.rules._broken_workflows import broken_wo
         "'Local action inputs validation'",
     ),
 )
-def undefined_or_broken_reference(repo: AuditRepository) -> Iterator[Hit]:
-    """Report references whose other end is not there."""
-    for view in repo.views():
-        yield from broken_names(repo, view)
+def between_files(repo: AuditRepository) -> Iterator[Hit]:
+    """Report references of files whose other end is not there."""
     yield from broken_commands(repo)
     yield from broken_images(repo)
     yield from broken_deploy(repo)
     yield from broken_workflows(repo)
     yield from broken_contract(repo)
+
+
+# The same rule also looks at each module by itself.
+undefined_or_broken_reference = replace(between_files, check_module=broken_names)

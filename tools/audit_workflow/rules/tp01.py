@@ -47,14 +47,18 @@ _FEW: Final = 3  # files; less is a script, not a project
     severity=HIGH,
     confidence=0.9,
     fix=(
-        "Start with tests of feature code (missing values, unknown categories) and of one prediction, "
+        "Start with tests of feature code (missing values, unknown categories) and of one "
+        "prediction, "
         "and run them in CI."
     ),
     effort=(1, 5),
     sources=(
-        "ml_test_score: Infra 2, model specification code is unit tested",
-        "mllint: rule testing/has-tests",
-        "se4ml: practices 'Run Automated Regression Tests' and 'Test all Feature Extraction Code'",
+        (
+            "ml_test_score: Infra 2, model specification code is unit tested; Data 7, all input "
+            "feature code is tested"
+        ),
+        "mllint: testing/has-tests",
+        "se4ml: Test all Feature Extraction Code; Run Automated Regression Tests",
     ),
     absence=True,
     searched="test functions in test_*.py, *_test.py and tests/, tests in other languages, CI",
@@ -64,7 +68,7 @@ def no_tests(repo: AuditRepository) -> Iterator[Hit]:
     if _testing.has_tests(repo) or repo.workspace.truncated:
         return
     code = [p for p in _docs.product_code(repo) if not _docs.is_template(p)]
-    if not code or not (repo.stages.ml or len(code) >= _FEW):
+    if len(code) < _FEW and not _docs.models_in(repo, code):
         return
     runs = [r for r in _testing.ci_runs(repo, _testing.PYTEST) if r.live]
     if runs:

@@ -48,10 +48,12 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _testing_asserts as asserts
+from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.view import AnyFunction, View
 
 _GATE: Final = re.compile(
-    r"--(?:cov-)?fail-under[= ]0(?:\.0{1,3})?(?=[\s\"']|$)|^\s{0,8}\"?fail_under\"?\s{0,4}=\s{0,4}[\"']?0(?:\.0{1,3})?[\"']?\s{0,4}(?:#|$)"
+    r"--(?:cov-)?fail-under[= ]0(?:\.0{1,3})?(?=[\s\"']|$)|"
+    r"^\s{0,8}\"?fail_under\"?\s{0,4}=\s{0,4}[\"']?0(?:\.0{1,3})?[\"']?\s{0,4}(?:#|$)"
 )
 _GATE_FILES: Final = (
     ".coveragerc", "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "makefile", "noxfile.py"
@@ -66,7 +68,10 @@ _GATE_FILES: Final = (
     confidence=0.85,
     fix="Assert the behaviour that must hold, so that breaking it makes the test fail.",
     effort=(0.1, 1),
-    sources=("ml_test_score: Infra 2, model specification code is unit tested",),
+    sources=(
+        "test_smells: Unknown Test, Empty Test, Redundant Assertion, Ignored Test",
+        "ruff: SIM222 expr-or-true, F631 assert-tuple, PLW0129 assert-on-string-literal",
+    ),
 )
 def vacuous_test(repo: AuditRepository) -> Iterator[Hit]:
     """Report tests that check nothing, exact floats, and coverage gates of zero."""
@@ -82,7 +87,8 @@ def vacuous_test(repo: AuditRepository) -> Iterator[Hit]:
                 yield Hit(
                     path,
                     function.lineno,
-                    f"`{function.name}` does nothing and reports success: what calls it checks nothing.",
+                    f"`{function.name}` does nothing and reports success: what calls it checks "
+                    "nothing.",
                 )
     yield from _gates(repo)
 
@@ -119,7 +125,7 @@ def _of_test(view: View, function: AnyFunction, helpers: frozenset[str]) -> Iter
         return
     lines: set[int] = set()
     for node in (n for n in ast.walk(function) if isinstance(n, ast.Assert)):
-        why = asserts.always(view, node.test) or asserts.accepts_error(node.test)
+        why = asserts.always(node.test) or asserts.accepts_error(node.test)
         if why:
             lines.add(node.lineno)
             yield Hit(view.path, node.lineno, f"`assert {_short(node.test)}` {why}.")
@@ -149,10 +155,10 @@ def _without_assert(view: View, function: AnyFunction, helpers: frozenset[str]) 
         (ast.get_docstring(function) or "").lower()[:400]
     ):
         return
-    marks = [d for d in function.decorator_list if "parametrize" not in ast.unparse(d)[:200]]
+    marks = [d for d in function.decorator_list if "parametrize" not in source(d, 200)]
     if marks:  # slow, gpu and the like: written to see that it runs
         return
-    text = ast.unparse(function)[:4_000]
+    text = source(function, 4_000)
     if "fast_dev_run" in text or "benchmark" in text or "max_steps" in text:
         return
     prints = "print" in calls
@@ -176,7 +182,8 @@ def _floats(view: View, function: AnyFunction, done: set[int]) -> Iterator[Hit]:
             yield Hit(
                 view.path,
                 line,
-                f"The result is compared with {value} exactly: another library version or processor "
+                f"The result is compared with {value} exactly: another library version or "
+                "processor "
                 "gives another last digit.",
                 f"Compare with a tolerance: `== pytest.approx({value}, rel=1e-3)`.",
                 severity=LOW,
@@ -185,7 +192,7 @@ def _floats(view: View, function: AnyFunction, done: set[int]) -> Iterator[Hit]:
 
 
 def _short(node: ast.expr) -> str:
-    return ast.unparse(node)[:80]
+    return source(node, 80)
 
 
 def _gates(repo: AuditRepository) -> Iterator[Hit]:

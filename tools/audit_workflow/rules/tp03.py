@@ -39,10 +39,11 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
@@ -58,14 +59,16 @@ _ABSOLUTE: Final = re.compile(
 _WEB: Final = re.compile(r"^https?://(?!localhost|127\.0\.0\.1|testserver|0\.0\.0\.0|example\.)")
 _READS: Final = frozenset(
     "read_csv read_parquet read_json read_excel read_pickle read_table load load_model open joblib"
-    " load_data read_feather from_pretrained download_artifacts load_iris_model loadtxt genfromtxt".split()
+    " load_data read_feather from_pretrained download_artifacts load_iris_model loadtxt "
+    "genfromtxt".split()
 )
 _CALLS: Final = frozenset(("get", "post", "put", "request", "urlopen", "urlretrieve"))
 _MOCKED: Final = re.compile(
     r"\b(?:moto|mock_aws|mock_s3|localstack|responses|requests_mock|vcr|respx|httpretty)\b"
 )
 _WHOLE: Final = ("integration", "integraton", "e2e", "end_to_end", "acceptance", "system", "load")
-_DATA: Final = (".csv", ".parquet", ".pkl", ".joblib", ".pickle", ".h5", ".pt", ".pth", ".onnx", ".bin",
+_DATA: Final = (".csv", ".parquet", ".pkl", ".joblib", ".pickle", ".h5", ".pt", ".pth", ".onnx",
+    ".bin",
                 ".keras", ".npy", ".model", ".feather", ".xlsx", ".json")  # fmt: skip
 
 
@@ -77,7 +80,10 @@ _DATA: Final = (".csv", ".parquet", ".pkl", ".joblib", ".pickle", ".h5", ".pt", 
     confidence=0.75,
     fix="Import the product's code in the test, and give it a small file of the test folder.",
     effort=(0.2, 2),
-    sources=("ml_test_score: Infra 3, the ML pipeline is integration tested",),
+    sources=(
+        "test_smells: Mystery Guest (test depends on external resources)",
+        "ml_test_score: Infra 3, the full ML pipeline is integration tested",
+    ),
 )
 def test_not_of_real_code(repo: AuditRepository) -> Iterator[Hit]:
     """Report tests of copies, and tests that need production."""
@@ -115,21 +121,22 @@ def _bodies(repo: Repository) -> dict[str, list[tuple[str, int, str]]]:
 
 
 def _text(function: AnyFunction) -> str:
-    return "\n".join(ast.unparse(s) for s in function.body)[:8_000]
+    return "\n".join(source(s) for s in function.body)[:8_000]
 
 
 def _copies(repo: AuditRepository, view: View) -> Iterator[Hit]:
     for function in view.functions:
         if function.name.startswith(("test", "__")) or len(function.body) < _MIN_STATEMENTS:
             continue
-        if any("fixture" in ast.unparse(d) for d in function.decorator_list):
+        if any("fixture" in source(d) for d in function.decorator_list):
             continue
         for path, line, text in _bodies(repo).get(function.name, ())[:20]:
             if _likeness(text.split("\n"), _text(function).split("\n")) >= _SAME:
                 yield Hit(
                     view.path,
                     function.lineno,
-                    f"`{function.name}` is a copy of the one in `{path}`: the tests below it check the "
+                    f"`{function.name}` is a copy of the one in `{path}`: the tests below it "
+                    "check the "
                     "copy, and a fault in the original passes.",
                     f"Import `{function.name}` from `{path}`.",
                     also=((path, line),),
@@ -184,38 +191,32 @@ def _copied_module(repo: AuditRepository, path: str) -> str:
 # --- production ---------------------------------------------------------------------------------
 
 
+class _Read(NamedTuple):
+    """One text that a call of a test reads or calls."""
+
+    text: str
+    early: bool  # when the file is imported
+    whole: bool  # the test is one of the whole system
+    network: bool
+
+    @property
+    def when(self) -> str:
+        """When it happens, in words."""
+        return "when the test file is imported" if self.early else "in a test"
+
+
 def _production(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """One finding of each sort a file, what happens at import first."""
-    low = view.path.lower()
-    whole = any(w in low for w in _WHOLE)
-    script = not any(f.last.startswith("test") for f in view.module.functions)
+    whole = any(w in view.path.lower() for w in _WHOLE)
     best: dict[str, tuple[bool, int, str]] = {}
-    for call in view.calls:
-        name = view.name(call)
-        method = last(name)
-        network = method in _CALLS and name.startswith(("requests.", "httpx.", "urllib."))
-        if not network and method not in _READS:
-            continue
-        if network and (whole or script):
-            continue
-        function = view.function(call)
-        early = view.at_import(call)
-        if function is not None and any("skip" in ast.unparse(d) for d in function.decorator_list):
-            continue
-        for value in [*call.args[:2], *(k.value for k in call.keywords)]:
-            text = view.string(value)
-            if not text or "tmp" in ast.unparse(value)[:200]:
-                continue
-            why = _why(repo, view, text, early=early, whole=whole, network=network)
-            sort, _, why = why.partition(":")
-            if why and (sort not in best or (early and not best[sort][0])):
-                best[sort] = (early, call.lineno, why)
-                break
-    if not whole:
-        for function in view.functions:
-            found = _fixture(view, function) or _cloud(view, function)
-            if found:
-                best.setdefault("remote", (False, *found))
+    for line, read in _reads(view, whole=whole):
+        sort, why = _why(repo, view, read)
+        if why and (sort not in best or (read.early and not best[sort][0])):
+            best[sort] = (read.early, line, why)
+    for function in view.functions if not whole else ():
+        found = _fixture(view, function) or _cloud(view, function)
+        if found:
+            best.setdefault("remote", (False, *found))
     for early, line, why in best.values():
         yield Hit(
             view.path,
@@ -226,21 +227,42 @@ def _production(repo: AuditRepository, view: View) -> Iterator[Hit]:
         )
 
 
+def _reads(view: View, *, whole: bool) -> Iterator[tuple[int, _Read]]:
+    """Texts that calls read files from or send requests to, with their lines."""
+    script = not any(f.last.startswith("test") for f in view.module.functions)
+    for call in view.calls:
+        name = view.name(call)
+        method = last(name)
+        network = method in _CALLS and name.startswith(("requests.", "httpx.", "urllib."))
+        if (network and (whole or script)) or not (network or method in _READS):
+            continue
+        function = view.function(call)
+        if function is not None and any("skip" in source(d) for d in function.decorator_list):
+            continue
+        for value in [*call.args[:2], *(k.value for k in call.keywords)]:
+            text = view.string(value)
+            if text and "tmp" not in source(value):
+                yield call.lineno, _Read(text, view.at_import(call), whole, network)
+
+
 def _fixture(view: View, function: AnyFunction) -> tuple[int, str] | None:
-    """A fixture that hands tests a remote data set."""
-    if not any("fixture" in ast.unparse(d) for d in function.decorator_list):
+    """Find a fixture that hands tests a remote data set."""
+    if not any("fixture" in source(d) for d in function.decorator_list):
         return None
     for node in ast.walk(function):
         if isinstance(node, ast.Return) and node.value is not None:
             text = view.string(node.value)
             if _REMOTE.match(text) or (_WEB.match(text) and text.endswith(_DATA)):
-                why = f"`{text[:80]}` is handed to tests: without the network, or once it changes, they fail."
+                why = (
+                    f"`{text[:80]}` is handed to tests: without the network, or once it "
+                    "changes, they fail."
+                )
                 return node.lineno, why
     return None
 
 
 def _cloud(view: View, function: AnyFunction) -> tuple[int, str] | None:
-    """A test that demands the settings of a cloud project and works on its resources."""
+    """Find a test that demands the settings of a cloud project and works on its resources."""
     if not function.name.startswith("test"):
         return None
     settings = any(
@@ -261,32 +283,35 @@ def _cloud(view: View, function: AnyFunction) -> tuple[int, str] | None:
     if not used:
         return None
     return function.lineno, (
-        f"`{function.name}` asks the environment for a project and calls `{used}` there: it runs only "
+        f"`{function.name}` asks the environment for a project and calls `{used}` there: it "
+        "runs only "
         "where that project, its data and its credentials are."
     )
 
 
-def _why(
-    repo: AuditRepository, view: View, text: str, *, early: bool, whole: bool, network: bool
-) -> str:
-    when = "when the test file is imported" if early else "in a test"
-    if _REMOTE.match(text) and (early or not whole):
-        return f"remote:`{text[:80]}` is read {when}: the test depends on what production holds at the moment."
-    if _ABSOLUTE.match(text) and not network:
-        return f"path:`{text[:80]}` is read {when}: the path exists on one machine only."
-    if network:
-        local = text.startswith(("http://localhost", "http://127.0.0.1", "http://0.0.0.0"))
-        if early and (local or _WEB.match(text)):
-            return f"web:`{text[:80]}` is called {when}: without that service no test of the file runs."
-        return ""
-    if _WEB.match(text) and early:
-        return f"web:`{text[:80]}` is fetched {when}: without the network no test of the file runs."
+def _why(repo: AuditRepository, view: View, read: _Read) -> tuple[str, str]:
+    """Sort of production that a text stands for, and words for it; empty when for none."""
+    text, name = read.text, f"`{read.text[:80]}`"
+    if read.network:
+        called = text.startswith(("http://localhost", "http://127.0.0.1")) or _WEB.match(text)
+        why = f"{name} is called {read.when}: without that service no test of the file runs."
+        return ("web", why) if read.early and called else ("", "")
+    if _REMOTE.match(text) and (read.early or not read.whole):
+        why = (
+            f"{name} is read {read.when}: the test depends on what production holds at the moment."
+        )
+        return "remote", why
+    if _ABSOLUTE.match(text):
+        return "path", f"{name} is read {read.when}: the path exists on one machine only."
+    if _WEB.match(text) and read.early:
+        why = f"{name} is fetched {read.when}: without the network no test of the file runs."
+        return "web", why
     if text.endswith(_DATA) and "{}" not in text and not _here(repo, view, text):
-        return (
-            f"file:`{text[:80]}` is read {when}, and the repository does not hold it: the test runs only "
+        return "file", (
+            f"{name} is read {read.when}, and the repository does not hold it: the test runs only "
             "where somebody put the file."
         )
-    return ""
+    return "", ""
 
 
 def _here(repo: AuditRepository, view: View, text: str) -> bool:

@@ -53,13 +53,14 @@ _FEW: Final = 3  # files; less is a script, not a project
     fix="Add a workflow that lints and tests on each pull request.",
     effort=(0.5, 2),
     sources=(
-        "openssf_scorecard: check CI-Tests",
-        "mllint: rule ci/use",
-        "se4ml: practice 'Use Continuous Integration'",
+        "mllint: ci/use",
+        "se4ml: Use Continuous Integration",
+        "openssf_scorecard: CI-Tests",
     ),
     absence=True,
     searched=(
-        "workflows of GitHub, GitLab, Azure, CircleCI, Bitbucket, Jenkins, Travis, Drone, Buildkite, "
+        "workflows of GitHub, GitLab, Azure, CircleCI, Bitbucket, Jenkins, Travis, Drone, "
+        "Buildkite, "
         "Cloud Build and CodeBuild, in any folder, and build projects in Terraform and templates"
     ),
     practice="model_ci",
@@ -69,7 +70,7 @@ def no_ci(repo: AuditRepository) -> Iterator[Hit]:
     if repo.ci_paths or _testing.other_ci(repo) or repo.workspace.truncated:
         return
     code = [p for p in _docs.product_code(repo) if not _docs.is_template(p)]
-    if not code or not (repo.stages.ml or len(code) >= _FEW):
+    if len(code) < _FEW and not _docs.models_in(repo, code):
         return
     path, line = _docs.anchor(repo)
     tests = " and its tests" if _testing.test_functions(repo) else ""

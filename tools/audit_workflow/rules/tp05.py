@@ -46,6 +46,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _docs, _testing
 from mlops_advisor.tools.evidence.parse.ci import Job
+from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.runs import Run
 
 _SOFT: Final = re.compile(
@@ -65,10 +66,22 @@ _SHOWS: Final = re.compile(
     r"\bdvc\s{1,4}(?:metrics|plots|params|exp\s{1,2}(?:diff|show))|\bcml\b|cat\s{1,4}\S{0,80}(?:metric|report)"
 )
 _REPRODUCES: Final = re.compile(
-    r"\bdvc\s{1,4}(?:repro|exp\s{1,2}run)|\bmake\s{1,4}\w{0,20}(?:train|repro|test|pipeline|eval)|mlflow run|"
+    r"\bdvc\s{1,4}(?:repro|exp\s{1,2}run)|\bmake\s{1,4}\w{0,20}(?:train|repro|test|pipeline|"
+    r"eval)|mlflow run|"
     r"kedro run|papermill|snakemake"
 )
-_DEFAULTS: Final = ("main", "master", "trunk", "production", "prod", "$default-branch", "release")
+_DEFAULTS: Final = (
+    "main",
+    "master",
+    "trunk",
+    "develop",
+    "dev",
+    "staging",
+    "production",
+    "prod",
+    "$default-branch",
+    "release",
+)
 
 
 @rule(
@@ -79,7 +92,7 @@ _DEFAULTS: Final = ("main", "master", "trunk", "production", "prod", "$default-b
     confidence=0.85,
     fix="Run tests and lint on `pull_request`, and let a failure stop the merge.",
     effort=(0.1, 1),
-    sources=("openssf_scorecard: check CI-Tests (tests before pull requests are merged)",),
+    sources=("openssf_scorecard: CI-Tests (tests run before pull requests are merged)",),
     practice="model_ci",
 )
 def ci_not_on_pull_request(repo: AuditRepository) -> Iterator[Hit]:
@@ -90,8 +103,8 @@ def ci_not_on_pull_request(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _late(repo: AuditRepository) -> Iterator[Hit]:
-    """Checks that no pull request starts."""
-    jobs = [j for j in repo.jobs if not j.disabled and (_testing.checks(j) or _called(repo, j))]
+    """Find checks that no pull request starts."""
+    jobs = [j for j in repo.jobs if not j.disabled and (_testing.checks(j) or _called(j))]
     if any(j.events & {"pull_request", "call"} for j in jobs) or not jobs:
         return
     if any(j.system not in ("github", "azure") for j in jobs):
@@ -114,7 +127,7 @@ def _late(repo: AuditRepository) -> Iterator[Hit]:
             )
 
 
-def _called(repo: AuditRepository, job: Job) -> bool:
+def _called(job: Job) -> bool:
     return any(
         s.uses.startswith(("pre-commit/action", "psf/black", "astral-sh/ruff")) for s in job.steps
     )
@@ -127,26 +140,31 @@ def _trigger(repo: AuditRepository, job: Job) -> tuple[int, str] | None:
         if on is None:
             continue
         push = on.child("push") if job.system == "github" else on
-        if push is None:
-            names = [on.text] if on.text else [n.text for n in on.items or ()]
-            if "push" in names:
-                return None
-            kinds = [k for k, _ in on.pairs()] or names
-            if not set(kinds) <= {"workflow_dispatch", "schedule", "release"}:
-                return None
-            return on.key_line or 1, f"only on {' and '.join(f'`{k}`' for k in kinds)}"
-        branches = [n.text for n in push.list_at("branches")] or [
-            n.text for n in push.list_at("branches", "include")
-        ]
-        if job.system == "azure" and on.items is not None:
-            branches = [n.text for n in on.items]
-        if not branches and push.child("tags") is not None:
-            return push.key_line, "only on a tag"
-        if not branches or any(b.strip("'\"") not in _DEFAULTS for b in branches):
-            return None
-        line = push.key_line if push is not on else on.key_line
-        return line, f"on a push to {', '.join(f'`{b}`' for b in branches)}"
+        return _without_push(on) if push is None else _with_push(job, on, push)
     return None
+
+
+def _without_push(on: Node) -> tuple[int, str] | None:
+    """Trigger of a workflow that names no push, or names it without branches."""
+    kinds = [k for k, _ in on.pairs()] or (
+        [on.text] if on.text else [n.text for n in on.items or ()]
+    )
+    if not kinds or not set(kinds) <= {"workflow_dispatch", "schedule", "release"}:
+        return None
+    return on.key_line or 1, f"only on {' and '.join(f'`{k}`' for k in kinds)}"
+
+
+def _with_push(job: Job, on: Node, push: Node) -> tuple[int, str] | None:
+    """Trigger of a workflow that a push of the default branch or of a tag starts."""
+    line = (push if push is not on else on).key_line
+    branches = [n.text for n in push.list_at("branches")]
+    if job.system == "azure":
+        branches = [n.text for n in on.items or push.list_at("branches", "include")]
+    if not branches:
+        return (line, "only on a tag") if push.child("tags") is not None else None
+    if any(b.strip("'\"") not in _DEFAULTS for b in branches):
+        return None
+    return line, f"on a push to {', '.join(f'`{b}`' for b in branches)}"
 
 
 def _soft(repo: AuditRepository) -> Iterator[Hit]:
@@ -155,7 +173,7 @@ def _soft(repo: AuditRepository) -> Iterator[Hit]:
     for run in _testing.ci_runs(repo, _testing.LINT):
         if not run.live or _testing.PYTEST.search(run.text) or run.where in seen:
             continue
-        why = _why_soft(repo, run)
+        why = _why_soft(run)
         if why:
             seen.add(run.where)
             strict = _blocked_elsewhere(repo, run)
@@ -169,7 +187,7 @@ def _soft(repo: AuditRepository) -> Iterator[Hit]:
             )
 
 
-def _why_soft(repo: AuditRepository, run: Run) -> str:
+def _why_soft(run: Run) -> str:
     found = _SOFT.search(run.text)
     if found:
         return f"`{found.group(0).strip()}` makes the lint pass whatever it finds"
@@ -217,7 +235,8 @@ def _stored(repo: AuditRepository) -> Iterator[Hit]:
         seen.add(run.path)
         yield Hit(
             *run.where,
-            f"`{run.text.strip()[:60]}` fetches stored results, and no CI command runs the pipeline "
+            f"`{run.text.strip()[:60]}` fetches stored results, and no CI command runs the "
+            "pipeline "
             "or a test: the report says nothing about this change.",
             "Run `dvc repro` (on a small sample if need be) and compare its fresh metrics.",
         )

@@ -40,8 +40,9 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _docs, _testing_hooks
+from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.audit_workflow.rules._testing_types import contradiction, wrong_returns
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted
 
 _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
 _MAKERS: Final = ("list", "dict", "set", "defaultdict", "collections.defaultdict", "bytearray")
@@ -57,8 +58,8 @@ _FEW: Final = 3
     fix="Add ruff and mypy to `.pre-commit-config.yaml` with fixed revisions, and run them in CI.",
     effort=(0.1, 1),
     sources=(
-        "se4ml: practice 'Use Static Analysis to Check Code Quality'",
-        "mllint: category code-quality",
+        "se4ml: Use Static Analysis to Check Code Quality",
+        "mllint: code-quality/use-linters",
     ),
     practice="coding_standards",
 )
@@ -81,65 +82,68 @@ def _none(repo: AuditRepository) -> Iterator[Hit]:
         return
     yield Hit(
         *_docs.anchor(repo),
-        f"{len(code)} Python files, and no linter, formatter, type checker or pre-commit hook is set "
-        "up: looked at CI, hooks, Makefiles, tox, pyproject.toml, setup.cfg and settings of the tools.",
+        f"{len(code)} Python files, and no linter, formatter, type checker or pre-commit hook "
+        "is set "
+        "up: looked at CI, hooks, Makefiles, tox, pyproject.toml, setup.cfg and settings of the "
+        "tools.",
     )
+
+
+def _defaults(function: AnyFunction) -> list[tuple[ast.arg, ast.expr | None]]:
+    """Parameters of a function that have a default, with it."""
+    arguments = function.args
+    plain = [*arguments.posonlyargs, *arguments.args]
+    return [
+        *zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
 
 
 def _mutable(view: View) -> Iterator[Hit]:
     for function in view.functions:
-        arguments = function.args
-        plain = [*arguments.posonlyargs, *arguments.args]
-        pairs = [
-            *zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True),
-            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-        ]
         bad = [
             (a.arg, d)
-            for a, d in pairs
+            for a, d in _defaults(function)
             if isinstance(d, _MUTABLE) or (isinstance(d, ast.Call) and dotted(d.func) in _MAKERS)
         ]
         if bad:
-            names = ", ".join(f"`{a}={ast.unparse(d)[:40]}`" for a, d in bad[:4])
-            first = bad[0][1]
+            names = ", ".join(f"`{a}={source(d, 40)}`" for a, d in bad[:4])
+            first = bad[0][1].lineno
             yield Hit(
                 view.path,
-                function.lineno if first.lineno - function.lineno <= _FEW else first.lineno,
-                f"`{function.name}` has the default {names}: it is made once and shared by all calls.",
+                function.lineno if first - function.lineno <= _FEW else first,
+                f"`{function.name}` has the default {names}: it is made once and shared by all "
+                "calls.",
                 f"Write `{bad[0][0]}=None` and make the value in the function.",
             )
 
 
 def _types(view: View) -> Iterator[Hit]:
     for function in view.functions:
-        arguments = function.args
-        plain = [*arguments.posonlyargs, *arguments.args]
-        pairs = [
-            *zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True),
-            *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-        ]
-        for argument, default in pairs:
+        for argument, default in _defaults(function):
             why = contradiction(argument.annotation, default)
             if why:
-                yield _mismatch(
-                    view.path, argument.lineno, f"`{argument.arg}` of `{function.name}`", why
-                )
+                what = f"`{argument.arg}` of `{function.name}`"
+                yield _mismatch(view.path, argument.lineno, what, why)
         for line, why in wrong_returns(view, function):
             yield _mismatch(view.path, line, f"`{function.name}`", why)
     for node in view.of(ast.AnnAssign):
         why = contradiction(node.annotation, node.value)
         if why:
-            yield _mismatch(view.path, node.lineno, f"`{ast.unparse(node.target)[:60]}`", why)
+            yield _mismatch(view.path, node.lineno, f"`{source(node.target, 60)}`", why)
     for call in view.calls:
-        if call.func.__class__ is ast.Attribute and call.func.attr in ("add_argument", "option"):  # type: ignore[attr-defined]
-            kind, default = view.arg(call, "type"), view.arg(call, "default")
-            name = dotted(kind)
-            flag = view.string(call.args[0]) if call.args else "the option"
-            if name == "bool" and call.func.attr == "add_argument":  # type: ignore[attr-defined]
-                why = 'has `type=bool`, and `bool("False")` is true: any text turns it on'
-                yield _mismatch(view.path, call.lineno, f"`{flag}`", why, severe=True)
-            elif why := contradiction(kind, default):
-                yield _mismatch(view.path, call.lineno, f"`{flag}`", why)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("add_argument", "option"):
+            yield from _option(view, call, argparse=call.func.attr == "add_argument")
+
+
+def _option(view: View, call: ast.Call, *, argparse: bool) -> Iterator[Hit]:
+    kind, default = view.arg(call, "type"), view.arg(call, "default")
+    flag = view.string(call.args[0]) if call.args else "the option"
+    if dotted(kind) == "bool" and argparse:
+        why = 'has `type=bool`, and `bool("False")` is true: any text turns it on'
+        yield _mismatch(view.path, call.lineno, f"`{flag}`", why, severe=True)
+    elif why := contradiction(kind, default):
+        yield _mismatch(view.path, call.lineno, f"`{flag}`", why)
 
 
 def _mismatch(path: str, line: int, what: str, why: str, *, severe: bool = False) -> Hit:

@@ -64,8 +64,11 @@ _LIBRARIES: Final = (
     fix="Add tests of feature code, of one prediction, and of an invariance that must hold.",
     effort=(1, 4),
     sources=(
-        "ml_test_score: Data 7, all input feature code is tested; Model 6, quality on data slices",
-        "checklist: Behavioral Testing of NLP models (invariance and directional tests)",
+        (
+            "ml_test_score: Model 6, model quality is sufficient on all important data slices; "
+            "Data 7, all input feature code is tested"
+        ),
+        "checklist: behavioral testing of models",
     ),
     absence=True,
     searched="what test files import and call, their names, expectation libraries",

@@ -54,7 +54,7 @@ from mlops_advisor.tools.audit_workflow.rules import (
     confidence=0.8,
     fix="Write what is there; move the rest under `Planned`, or build it.",
     effort=(0.1, 1),
-    sources=("mllint: category code-quality",),
+    sources=("dora: capability Documentation quality",),
 )
 def docs_claim_without_evidence(repo: AuditRepository) -> Iterator[Hit]:
     """Report what documents and comments say and files do not show."""

@@ -3,9 +3,9 @@
 ## What it does
 
 Reports, each once: a missing `.gitignore`, README or licence; modules that are left-over copies
-(`train_old.py`, `app copy.py`, `model_backup.py`, `Untitled1.ipynb`), that repeat a file beside them,
-or that hold nothing but commented-out code; configuration files with the same keys and differing
-values; stages of a Dockerfile that no other stage and no build uses.
+(`train_old.py`, `app copy.py`, `model_backup.py`, `Untitled1.ipynb`), that repeat a file beside
+them, or that hold nothing but commented-out code; configuration files with the same keys and
+differing values; stages of a Dockerfile that no other stage and no build uses.
 
 ## Why is this bad?
 
@@ -57,9 +57,8 @@ _TARGET: Final = re.compile(r"--target[= ]{1,2}(\S{1,120})|target:\s{0,4}[\"']?(
     fix="Delete what is left over, and keep one source for each setting.",
     effort=(0.1, 0.5),
     sources=(
-        "openssf_scorecard: check License",
+        "openssf_scorecard: License",
         "ruff: ERA001 commented-out-code",
-        "mllint: category code-quality",
     ),
 )
 def repo_hygiene(repo: AuditRepository) -> Iterator[Hit]:
@@ -74,23 +73,14 @@ def _basics(repo: AuditRepository) -> Iterator[Hit]:
     if not repo.code.product or repo.workspace.truncated:
         return
     names = {p.rsplit("/", 1)[-1].lower() for p in repo.paths}
-    tops = {p.lower() for p in repo.paths if "/" not in p}
     hidden = any(n.startswith(".") for n in names) or repo.has_git
     missing = []
     if ".gitignore" not in names and (hidden or len(repo.files) >= _docs_copies.MANY):
         missing.append(".gitignore")
     if not any(n.startswith("readme") for n in names):
         missing.append("README")
-    if (
-        not missing
-        and len(repo.files) >= _docs_copies.MANY
-        and not any(t.startswith(("licen", "copying", "unlicense")) for t in (*tops, *names))
-    ):
-        texts = " ".join(
-            repo.text(p)[:4_000].lower() for p in repo.named("pyproject.toml", "setup.py")
-        )
-        if "license" not in texts and "proprietary" not in texts:
-            missing.append("licence")
+    if not missing and _unlicensed(repo, names):
+        missing.append("licence")
     if not missing:
         return
     only = missing == ["licence"]
@@ -107,6 +97,17 @@ def _basics(repo: AuditRepository) -> Iterator[Hit]:
         severity=INFO if only else LOW,
         confidence=0.5 if only else 0.9,
     )
+
+
+def _unlicensed(repo: AuditRepository, names: set[str]) -> bool:
+    """Tell whether a repository that is meant for the public says nothing of a licence."""
+    readme = repo.text(_docs.anchor(repo)[0]).lower()
+    if not any(w in readme for w in ("img.shields.io", "github.com", "gitlab.com", "contribut")):
+        return False
+    if any(n.startswith(("licen", "copying", "unlicense")) for n in names) or "license" in readme:
+        return False
+    texts = [repo.text(p)[:4_000].lower() for p in repo.named("pyproject.toml", "setup.py")]
+    return len(repo.files) >= _docs_copies.MANY and not any("license" in t for t in texts)
 
 
 def _dead_stages(repo: AuditRepository) -> Iterator[Hit]:
@@ -129,7 +130,8 @@ def _dead_stages(repo: AuditRepository) -> Iterator[Hit]:
             yield Hit(
                 path,
                 line,
-                f"The stage {label} is used by no later stage and no build names it: it is built, or "
+                f"The stage {label} is used by no later stage and no build names it: it is "
+                "built, or "
                 "skipped, for nothing.",
                 "Delete the stage, or copy from it what it makes (`COPY --from=...`).",
                 confidence=0.9,

@@ -72,8 +72,8 @@ _SEARCHED: Final = (
     " version in it.",
     effort=(0.5, 2),
     sources=(
-        "se4ml: practice 'Share Status and Outcomes of Experiments Within the Team'",
-        "google_mlops: level 1, ML pipeline automation (metadata management)",
+        "se4ml: Share Status and Outcomes of Experiments Within the Team",
+        "kreuzberger: principle P7, ML metadata tracking and logging",
     ),
     absence=True,
     searched=_SEARCHED,
@@ -91,10 +91,11 @@ def no_experiment_tracking(repo: AuditRepository) -> Iterator[Hit]:
     where = f"only {tracked[0]} does" if tracked else "nothing in the workspace does"
     places = _places(repo)
     for path, call, what in places[:_MOST]:
+        kind = "notebook" if path.endswith(".ipynb") else "script"
         yield Hit(
             path,
             call.line,
-            f"This {'notebook' if path.endswith('.ipynb') else 'script'} {what}, and records parameters and metrics in no tracker ({where}).",
+            f"This {kind} {what}, and records parameters and metrics in no tracker ({where}).",
             also=tuple((p, c.line) for p, c, _ in places[_MOST:]),
             confidence=0.6 if tracked else None,
         )

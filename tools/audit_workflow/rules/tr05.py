@@ -76,9 +76,12 @@ _STORES: Final = frozenset(("model", "artifact", "autolog", "saved"))
     " same run.",
     effort=(0.2, 1),
     sources=(
-        "mlflow_docs: MLflow Tracking, Concepts (code version, parameters, metrics, artifacts of"
-        " a run)",
-        "se4ml: practice 'Use Versioning for Data, Model, Configurations and Training Scripts'",
+        "kreuzberger: principle P7, ML metadata tracking and logging",
+        (
+            "mlflow_docs: MLflow Tracking, Concepts (code version, parameters, metrics and"
+            " artifacts of a run)"
+        ),
+        "se4ml: Use Versioning for Data, Model, Configurations and Training Scripts",
     ),
 )
 def incomplete_run_metadata(repo: AuditRepository) -> Iterator[Hit]:
@@ -102,32 +105,37 @@ def _of_training(repo: AuditRepository, path: str) -> Hit | None:
     trains = path in code.training or any(t in code.training for t in code.edges.get(path, ()))
     logs = logs_of(repo, path)
     start = start_of(repo, path)
+    if not trains or start is None or "dvclive" in code.modules[path].roots:
+        return None
+    if not {log.kind for log in logs} - {"data"}:
+        return None
+    scripts = any(not code.modules[p].notebook for p in tracked_modules(repo))
+    if (code.modules[path].notebook and scripts) or _elsewhere(repo, path):
+        return None
     kinds = kinds_around(repo, path)
-    if not trains or start is None or "live" in kinds or not {log.kind for log in logs} - {"data"}:
-        return None
-    if code.modules[path].notebook and any(
-        not code.modules[p].notebook for p in tracked_modules(repo)
-    ):
-        return None
-    if not any(log.kind == "start" for log in logs) and any(
-        log.kind == "start" for p in code.importers.get(path, ()) for log in logs_of(repo, p)
-    ):
-        return None  # the run belongs to the module that starts it
     auto = next((log for log in logs if log.kind == "autolog"), None)
     if auto is not None:
         return _autolog(repo, auto, kinds)
-    if not kinds & _STORES:
-        saved = next(iter(saves_of(code.modules[path])), None)
-        if saved is not None:
-            return Hit(
-                path,
-                saved.line,
-                f"The model is saved to disk, but the run of line {shown_line(repo, path, start.call.line)} does not"
-                " hold it: nothing ties the file to what was recorded.",
-                _FIX_MODEL,
-                also=((path, start.call.line),),
-            )
+    saved = next(iter(saves_of(code.modules[path])), None) if not kinds & _STORES else None
+    if saved is not None:
+        where = shown_line(repo, path, start.call.line)
+        return Hit(
+            path,
+            saved.line,
+            f"The model is saved to disk, but the run of line {where} does not hold it: nothing"
+            " ties the file to what was recorded.",
+            _FIX_MODEL,
+            also=((path, start.call.line),),
+        )
     return _gaps(repo, path, start, kinds)
+
+
+def _elsewhere(repo: AuditRepository, path: str) -> bool:
+    """Tell whether the run belongs to another module, which starts it and imports this one."""
+    if any(log.kind == "start" for log in logs_of(repo, path)):
+        return False
+    above = repo.code.importers.get(path, ())
+    return any(log.kind == "start" for p in above for log in logs_of(repo, p))
 
 
 def _autolog(repo: AuditRepository, auto: Log, kinds: frozenset[str]) -> Hit | None:

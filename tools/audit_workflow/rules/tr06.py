@@ -42,6 +42,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._data_frames import views_with
 from mlops_advisor.tools.audit_workflow.rules._tracking import mlflow_calls, tracked_modules
 from mlops_advisor.tools.evidence.view import AnyFunction, View
 
@@ -68,25 +69,19 @@ _FITS: Final = frozenset(("fit", "train", "fit_transform", "partial_fit", "backw
     " runs; archive instead of deleting.",
     effort=(0.5, 2),
     sources=(
-        "se4ml: practice 'Provide Audit Trails'",
-        "ml_test_score: Infra 1, training is reproducible",
+        "google_mlops: level 1, Metadata management: lineage of data and artefacts",
+        "se4ml: Provide Audit Trails",
     ),
 )
 def run_lineage_broken(repo: AuditRepository) -> Iterator[Hit]:
     """Report deleted runs, changing experiment names and runs apart."""
-    for path in tracked_modules(repo):
-        view = repo.view(path)
-        if view is not None:
-            yield from _deleted(view)
-            yield from _names(view)
-    for view in repo.views():
+    for view in views_with(repo, "mlflow", "mlruns", "wandb"):
         text = repo.text(view.path)
-        if view.path not in tracked_modules(repo) and "mlflow" in text:
-            if ".delete_" in text:
-                yield from _deleted(view)
-            if "experiment" in text:
-                yield from _names(view)
-        if "mlruns" in text or "wandb" in text:
+        if ".delete_" in text:
+            yield from _deleted(view)
+        if "experiment" in text:
+            yield from _names(view)
+        if "rmtree" in text or "system" in text or "subprocess" in text:
             yield from _trees(view)
     for run in repo.runs.everything:
         if run.counts and _CLI.search(run.text):

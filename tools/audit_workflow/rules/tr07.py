@@ -39,6 +39,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._data_frames import views_with
 from mlops_advisor.tools.audit_workflow.rules._tracking import mlflow_calls, tracked_modules
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.view import View
@@ -87,13 +88,12 @@ _SET_ELSEWHERE: Final = (
     fix="Run one tracking server with a database and a bucket, and read its address from"
     " MLFLOW_TRACKING_URI.",
     effort=(0.5, 2),
-    sources=("mlflow_docs: MLflow Tracking Server (collaboration, centralized access)",),
+    sources=("mlflow_docs: MLflow Tracking Server (collaboration, sharing, centralized access)",),
 )
 def tracking_store_local(repo: AuditRepository) -> Iterator[Hit]:
     """Report tracking stores that one machine, or git, keeps."""
-    for view in repo.views():
-        if "mlflow" in repo.text(view.path).lower() or "MLFlowLogger" in repo.text(view.path):
-            yield from _in_code(repo, view)
+    for view in views_with(repo, "mlflow", "MLFlow", "MLFLOW"):
+        yield from _in_code(repo, view)
     yield from _in_config(repo)
     yield from _servers(repo)
     yield from _in_git(repo)

@@ -4,7 +4,8 @@
 
 Reports training code that gives numbers for learning rate, depth, epochs and the like right in the
 call, the loop or a dictionary of parameters, in a module that takes no settings from a command
-line, file or environment; and values copied from a search into the code.
+line, file or environment; values copied from a search into the code; and a model of a script
+without settings that is made with the defaults of its library.
 
 ## Why is this bad?
 
@@ -62,6 +63,18 @@ _LIBRARIES: Final = ML_ROOTS | {"torch", "keras", "tensorflow"}
 _MANY: Final = 3
 _SHOWN: Final = 4
 _DIGITS: Final = 7  # nobody types so many
+# Models whose result hangs on values that nobody should leave to the library.
+_TUNABLE: Final = frozenset(
+    "RandomForestClassifier RandomForestRegressor ExtraTreesClassifier ExtraTreesRegressor"
+    " GradientBoostingClassifier GradientBoostingRegressor HistGradientBoostingClassifier"
+    " HistGradientBoostingRegressor XGBClassifier XGBRegressor LGBMClassifier LGBMRegressor"
+    " CatBoostClassifier CatBoostRegressor SVC SVR MLPClassifier MLPRegressor"
+    " DecisionTreeClassifier DecisionTreeRegressor".split()
+)
+_NOT_TUNED: Final = frozenset(
+    "random_state n_jobs verbose seed verbosity silent probability use_label_encoder eval_metric"
+    " thread_count nthread".split()
+)
 _SEARCHES: Final = (
     "optuna",
     "hyperopt",
@@ -89,7 +102,10 @@ class _Value(NamedTuple):
     confidence=0.75,
     fix="Move the values to `params.yaml` (or arguments), read them there, and log them.",
     effort=(0.2, 1),
-    sources=("hidden_debt: section on configuration debt",),
+    sources=(
+        "hidden_debt: section on configuration debt",
+        "code_smells_ml: smell 11, Hyperparameter Not Explicitly Set",
+    ),
 )
 def hyperparameters_in_code(repo: AuditRepository) -> Iterator[Hit]:
     """Report training places whose hyper-parameters are literals."""
@@ -103,7 +119,10 @@ def hyperparameters_in_code(repo: AuditRepository) -> Iterator[Hit]:
             continue
         view = repo.view(path)
         if view is not None:
-            yield from _of_module(view, has_config=configured(module), searched=searched)
+            found = list(_of_module(view, has_config=configured(module), searched=searched))
+            yield from found
+            if not found and not module.notebook and not configured(module):
+                yield from _defaults(view)
 
 
 def _of_module(view: View, *, has_config: bool, searched: bool) -> Iterator[Hit]:
@@ -124,6 +143,28 @@ def _of_module(view: View, *, has_config: bool, searched: bool) -> Iterator[Hit]
                 yield _hit(view, place, mine, 0.6)
         elif strong or len(mine) >= _MANY:
             yield _hit(view, place, mine, 0.75)
+
+
+def _defaults(view: View) -> Iterator[Hit]:
+    """First model that is made with nothing but what its library happens to choose."""
+    for call in view.calls:
+        name = last(view.name(call))
+        if (
+            name in _TUNABLE
+            and not call.args
+            and {k.arg for k in call.keywords} <= _NOT_TUNED
+            and not view.inside(call, ast.Call, ast.Dict, ast.List)
+        ):
+            yield Hit(
+                view.path,
+                call.lineno,
+                f"`{name}` is made with the defaults of its library: neither a file nor the code "
+                "says which values the model was trained with, and an upgrade may change them.",
+                "Write the values that matter to `params.yaml`, read them there, and log them.",
+                severity=LOW,
+                confidence=0.6,
+            )
+            return
 
 
 def _hit(view: View, place: ast.AST, values: list[_Value], confidence: float) -> Hit:

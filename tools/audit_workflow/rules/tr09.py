@@ -88,9 +88,7 @@ _DEBUG: Final = re.compile(
     r"|if_test|is_test|demo|size",
     re.IGNORECASE,
 )
-_LIMITS: Final = frozenset(
-    "limit_train_batches limit_val_batches limit_test_batches overfit_batches".split()
-)
+_LIMITS: Final = frozenset(("limit_train_batches", "overfit_batches"))
 _READS: Final = frozenset("read_csv read_excel read_table read_json read_fwf".split())
 _LARGE: Final = 2
 _FRAMES: Final = re.compile(
@@ -355,6 +353,9 @@ def _sliced(view: View, node: ast.Assign) -> Iterator[Hit]:
         return
     name, part = dotted(node.targets[0]), value.slice
     if name != dotted(inner) or not _FRAMES.search(last(name)) or not isinstance(part, ast.Slice):
+        return
+    named = not isinstance(part.upper, ast.Constant)
+    if named and not _DEBUG.search(dotted(part.upper)):
         return
     rows = view.literal(part.upper)
     first = part.lower is None and part.step is None and isinstance(rows, int)

@@ -68,7 +68,9 @@ _UNLABELLED: Final = re.compile(
     r"AgglomerativeClustering|MeanShift|Word2Vec|FastText|Doc2Vec|LatentDirichlet|BERTopic|"
     r"AutoEncoder|Autoencoder|Drift|Explainer|Tokenizer|PPO|DQN|A2C|SAC|Prophet|ALS\b",
 )
-_MEASURES: Final = re.compile(r"eval|test|score|valid|metric|report|assess|benchmark", re.I)
+_MEASURES: Final = re.compile(
+    r"eval|test|score|valid|metric|report|assess|benchmark", re.IGNORECASE
+)
 _LOOKS: Final = frozenset(
     "print len display head describe info type shape to_csv_preview value_counts unique".split()
 )
@@ -125,8 +127,8 @@ def _untested(repo: AuditRepository, trace: Trace, evaluators: list[str]) -> Ite
             fit.path,
             fit.line,
             f"`{class_of(fit.estimator) or 'the model'}` is fitted here and stored by"
-            f" `{save.name.rpartition('.')[2]}`{at(save, fit.path)}; nothing scores it on rows it was"
-            " not fitted on.",
+            f" `{save.name.rpartition('.')[2]}`{at(save, fit.path)}; nothing scores it on rows it"
+            " was not fitted on.",
             also=((save.path, save.line),),
         )
 

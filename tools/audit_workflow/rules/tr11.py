@@ -57,6 +57,7 @@ _FAMILIES: Final = (
 )
 _LOGS: Final = frozenset("log_metric log_metrics log_scalar add_scalar log".split())
 _ESTIMATORS: Final = ("sklearn.", "xgboost.", "lightgbm.", "catboost.")
+_PROJECTS: Final = 3  # folders that train: each is a project of its own
 _AUTOMATIC: Final = re.compile(r"mlflow\.evaluate|AutoML|pycaret|autogluon|evidently|deepchecks")
 
 
@@ -75,6 +76,12 @@ _AUTOMATIC: Final = re.compile(r"mlflow\.evaluate|AutoML|pycaret|autogluon|evide
 )
 def single_metric(repo: AuditRepository) -> Iterator[Hit]:
     """Report parts of a repository that compute one metric only."""
+    folders = {_folder(p) for p in repo.code.training}
+    split = len(folders) >= _PROJECTS
+
+    def _part(path: str) -> str:
+        return _folder(path) if split else ""
+
     parts: dict[str, dict[str, list[tuple[str, Call]]]] = {}
     skipped: set[str] = set()
     for path, module in repo.code.product.items():
@@ -120,7 +127,7 @@ def _few_notebooks(repo: AuditRepository) -> bool:
     return not repo.code.training_scripts
 
 
-def _part(path: str) -> str:
+def _folder(path: str) -> str:
     """Folder at the top, which stands for one project."""
     return path.partition("/")[0] if "/" in path else ""
 

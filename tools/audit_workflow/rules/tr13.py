@@ -127,6 +127,8 @@ def _forward(view: View, call: ast.Call, func: ast.Attribute) -> Iterator[Hit]:
     if isinstance(owner, ast.Call) and dotted(owner.func) == "super":
         return
     name = dotted(owner)
+    if "remote" in name or "rpc" in name or "rref" in name:
+        return
     if name in ("", "self", "cls") or name[:1].isupper() or "torch" not in view.module.roots:
         return
     if isinstance(owner, ast.Attribute) and last(name)[:1].isupper():

@@ -2,15 +2,15 @@
 
 ## What it does
 
-Reports a metric that is computed on the very rows the model was fitted on, when nothing measures it
-on others: `model.score(X, y)` after `model.fit(X, y)`, an evaluation script that reads the file that
-training reads, and a configuration, DVC stage or command line that gives training and evaluation the
-same file.
+Reports a metric that is computed on the very rows the model was fitted on, when nothing measures
+it on others: `model.score(X, y)` after `model.fit(X, y)`, an evaluation script that reads the file
+that training reads, and a configuration, DVC stage or command line that gives training and
+evaluation the same file.
 
 ## Why is this bad?
 
-A model can learn its training data by heart.  The number says how well it remembers, not how well it
-predicts, and a release gate that rests on it lets everything through.
+A model can learn its training data by heart.  The number says how well it remembers, not how well
+it predicts, and a release gate that rests on it lets everything through.
 
 ## Known problems
 
@@ -47,6 +47,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     judged,
     makers,
     product,
+    quoted,
     same_file,
     written,
 )
@@ -120,9 +121,9 @@ def _in_code(repo: AuditRepository) -> Iterator[Hit]:
             yield Hit(
                 score.path,
                 score.line,
-                f"`{score.name.rpartition('.')[2]}` measures `{class_of(fit.estimator) or 'the model'}`"
-                f" on `{trace.label(fit.data)}`, the rows it was fitted on{at(fit, score.path)}, and"
-                " nothing measures it on others.",
+                f"`{score.name.rpartition('.')[2]}` measures"
+                f" `{class_of(fit.estimator) or 'the model'}` on {quoted(trace, fit.data)}, the rows it"
+                f" was fitted on{at(fit, score.path)}, and nothing measures it on others.",
                 also=((fit.path, fit.line),),
             )
 
@@ -154,7 +155,7 @@ def _said(repo: AuditRepository, score: Score) -> bool:
 
 
 def _across(repo: AuditRepository) -> Iterator[Hit]:
-    """An evaluation script reads, as a whole, the file that training reads."""
+    """Report evaluation scripts that read, as a whole, the file that training reads."""
     trained: list[tuple[str, Read]] = []
     for trace in product(repo):
         for read in trace.of(Read):
@@ -231,8 +232,8 @@ def _pairs(repo: AuditRepository, path: str, doc: Node) -> Iterator[Hit]:
             yield Hit(
                 path,
                 max(1, line),
-                f"`{key}: {value.text[:120]}` {told}: the evaluation judges the model on rows that it"
-                " has learnt.",
+                f"`{key}: {value.text[:120]}` {told}: the evaluation judges the model on rows that"
+                " it has learnt.",
                 fix="Point it to data that training does not read.",
             )
 
@@ -258,7 +259,7 @@ def _in_commands(repo: AuditRepository) -> Iterator[Hit]:
         files = _files(run.text)
         data = {f for f in files if not f.endswith((".pkl", ".json"))}
         if data and all(role_of_name(_stem(f)) == "train" or f in trained for f in data):
-            name = sorted(data)[0]
+            name = min(data)
             yield Hit(
                 run.path,
                 run.line,
@@ -295,14 +296,14 @@ def _in_dvc(repo: AuditRepository) -> Iterator[Hit]:
                     yield Hit(
                         file.path,
                         node.line,
-                        f"Stage `{name}` depends on no data but {node.text}, which the training stage"
-                        " reads.",
+                        f"Stage `{name}` depends on no data but {node.text}, which the training"
+                        " stage reads.",
                         confidence=0.6,
                     )
 
 
 def _holds_test(path: str) -> bool:
-    """Tell whether a dependency may hold the test part as well: a folder, or a name that says so."""
+    """Tell whether a dependency may hold the test part: a folder, or a name that says so."""
     return role_of_name(_stem(path)) in ("test", "validation") or "." not in path.rpartition("/")[2]
 
 

@@ -4,7 +4,8 @@
 
 Reports warnings that are turned off for everything, bare `except:`, and handlers of broad or of
 network, file and registry errors that only pass, print or log around loading, training, saving,
-registering or scoring and then go on as if nothing had happened.
+registering or scoring and then go on as if nothing had happened.  So are answers of a server whose
+bad status is only printed.
 
 ## Why is this bad?
 
@@ -43,12 +44,13 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, module_rule
-from mlops_advisor.tools.audit_workflow.rules._swallowed import swallows
+from mlops_advisor.tools.audit_workflow.rules._swallowed import TELLS, swallows
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _NARROW: Final = frozenset("category message module append lineno".split())
 _OFF: Final = frozenset(("ignore", "once"))
+_SUCCESS: Final = (200, 201, 202, 204)
 
 
 @module_rule(
@@ -63,12 +65,13 @@ _OFF: Final = frozenset(("ignore", "once"))
         "ruff: S110 try-except-pass, BLE001 blind-except, E722 bare-except",
         "bandit: B110 try_except_pass",
     ),
-    words=("except", "warnings", "PYTHONWARNINGS", "seterr", "logging.disable"),
+    words=("except", "warnings", "PYTHONWARNINGS", "seterr", "logging.disable", "status_code", ".ok"),
 )
 def suppressed(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Report warnings turned off and errors swallowed."""
     yield from _warnings(view)
     yield from _replaced(view)
+    yield from _statuses(view)
     for tried in view.of(ast.Try):
         judged = [(h, swallows(repo, view, h)) for h in tried.handlers]
         bad = [(h, s) for h, s in judged if s is not None]
@@ -111,6 +114,54 @@ def _replaced(view: View) -> Iterator[Hit]:
                 yield Hit(
                     view.path, node.lineno, "`PYTHONWARNINGS` hides every warning of this process."
                 )
+
+
+def _statuses(view: View) -> Iterator[Hit]:
+    """Failed requests of a script whose status is only printed: the next step goes without."""
+    if view.module.notebook:
+        return
+    for node in view.of(ast.If):
+        good = _asks_for_success(node.test)
+        if good is None:
+            continue
+        bad = node.orelse if good else node.body
+        if bad and all(_only_told(s) for s in bad) and any(isinstance(s, ast.Expr) for s in bad):
+            function = view.function(node)
+            if function is None or not function.decorator_list:
+                yield Hit(
+                    view.path,
+                    bad[0].lineno,
+                    "A failed request is only told: what it should have brought is missing, and "
+                    "the code goes on without it.",
+                    "Call `response.raise_for_status()` before the body is used.",
+                    confidence=0.75,
+                )
+
+
+def _asks_for_success(test: ast.expr) -> bool | None:
+    """Tell whether a condition asks for a good answer; None when it asks for something else."""
+    if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
+        inner = _asks_for_success(test.operand)
+        return None if inner is None else not inner
+    if isinstance(test, ast.Attribute) and test.attr == "ok":
+        return True
+    if not isinstance(test, ast.Compare) or len(test.ops) != 1:
+        return None
+    asked, value = test.left, test.comparators[0]
+    if not (isinstance(asked, ast.Attribute) and asked.attr in ("status_code", "status")):
+        return None
+    success = isinstance(value, ast.Constant) and value.value in _SUCCESS
+    success = success or dotted(value).endswith((".ok", ".OK"))
+    if isinstance(test.ops[0], ast.Eq):
+        return True if success else None
+    return False if success and isinstance(test.ops[0], ast.NotEq) else None
+
+
+def _only_told(statement: ast.stmt) -> bool:
+    if isinstance(statement, (ast.Pass, ast.Continue)):
+        return True
+    call = statement.value if isinstance(statement, ast.Expr) else None
+    return isinstance(call, ast.Call) and bool(TELLS.match(last(dotted(call.func))))
 
 
 def _blanket(view: View, call: ast.Call, name: str) -> bool:

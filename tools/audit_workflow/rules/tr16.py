@@ -48,6 +48,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, Severity, rule
+from mlops_advisor.tools.audit_workflow.rules._training import words_in
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _SETUP: Final = re.compile(
@@ -55,6 +56,10 @@ _SETUP: Final = re.compile(
     r"\.seed|torch\.manual_seed|matplotlib\.|seaborn\.|pandas\.set_option|os\.getenv|pathlib\.|"
     r"argparse\.|os\.path\.|getLogger|int|str|float|bool|len|print|nltk\.download|structlog\.|"
     r"typing\.|collections\.|frozenset|set|dict|list|tuple|re\.compile|ArgumentParser)"
+)
+_DATA: Final = re.compile(
+    r"read_|load|fetch|download|open|DataLoader|[dD]ataset|train_test_split|\bfit\b|mlflow|wandb"
+    r"|connect|query|backward|Session|get_dummies|clf|model"
 )
 _GAPS: Final = 2  # cells run for each one left: half of them are gone
 _FEW: Final = 2  # functions that a script may have and still do its work at import
@@ -208,7 +213,8 @@ def _top_level(repo: AuditRepository, view: View, line: int) -> Iterator[Hit]:
     )
     if fit is None:
         return
-    first = next((s for s in view.tree.body if _works(view, s)), None)
+    working = [s for s in view.tree.body if _works(view, s)]
+    first = next((s for s in working if _DATA.search(words_in(s))), next(iter(working), None))
     if first is None:
         return
     yield Hit(

@@ -75,8 +75,8 @@ _COMPILED: Final = ("# PIPELINE DEFINITION", "pipelines.kubeflow.org/kfp_sdk_ver
     fix="Register the model (MLflow, W&B, BentoML) or let DVC keep it; then `git rm --cached` it.",
     effort=(0.2, 1),
     sources=(
-        "openssf_scorecard: check Binary-Artifacts (artifacts nobody can review)",
-        "mllint: rule version-control/code/git-no-big-files",
+        "mllint: version-control/code/git-no-big-files",
+        "openssf_scorecard: Binary-Artifacts (cannot be reviewed; about executables, by analogy)",
     ),
 )
 def model_binary_in_git(repo: AuditRepository) -> Iterator[Hit]:
@@ -106,7 +106,8 @@ def _is_model(repo: AuditRepository, blob: Blob) -> bool:
         folder = words_of(blob.folder)
         if words & _WORDS or (folder & _WORDS and not words & _DATA):
             return True
-        return not (words | folder) & _DATA and not blob.name.endswith((".npy", ".b", ".pb"))
+        other = bool((words | folder) & _DATA) or blob.name.endswith((".npy", ".b", ".pb"))
+        return not other and repo.stages.ml
     if blob.name.endswith((".json", ".txt")) and words_of(blob.path) & _WORDS:
         return repo.text(blob.path)[:40].replace("\r", "").startswith(_BOOSTER)
     return False

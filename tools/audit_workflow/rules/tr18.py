@@ -67,7 +67,10 @@ _DATA_KEY: Final = re.compile(
     confidence=0.8,
     fix="Give a few made-up or anonymous rows, at most `X_train.head(5)`.",
     effort=(0.1, 0.3),
-    sources=("gdpr: Article 5(1)(c) data minimisation",),
+    sources=(
+        "gdpr: Article 5(1)(c), data minimisation",
+        "mlflow_docs: log_model, input_example is one or several instances of valid model input",
+    ),
     words=("input_example", "Table(", "log_table", "dump(", "custom_objects", "torch.save"),
 )
 def training_data_in_artifact(_repo: AuditRepository, view: View) -> Iterator[Hit]:
