@@ -285,3 +285,20 @@ def test_inline_binary_large_and_lone_surrogates() -> None:
     assert [f.text for f in workspace.files] == ["?"]
     assert reason(workspace, "a.py") == "binary content"
     assert "larger" in reason(workspace, "b.py")
+
+
+def test_notes_the_size_of_what_it_does_not_read(tmp_path: Path) -> None:
+    put(tmp_path, "data/a.csv", b"1,2\n" * 10)
+    put(tmp_path, "large.txt", b"x" * 200)
+    put(tmp_path, "binary.dat", b"\0" * 30)
+    workspace = read(tmp_path, Limits(file_bytes=100))
+    assert workspace.sizes == {"data/a.csv": 40, "large.txt": 200, "binary.dat": 30}
+    inline = collect_inline([("a.bin", "\0" * 7), ("b.py", "x = 1\n")])
+    assert inline.sizes == {"a.bin": 7}
+
+
+def test_names_what_a_gitignore_keeps_out_of_git(tmp_path: Path) -> None:
+    put(tmp_path, ".gitignore", b"*.pkl\nmlruns/*\ndist/\nlogs/\n")
+    for name in ("model.pkl", "mlruns/0/meta.yaml", "dist/a.whl", "logs/a.txt", "wandb/run/x"):
+        put(tmp_path, name)
+    assert read(tmp_path).ignored == {"model.pkl", "mlruns/", "dist/", "logs/"}

@@ -70,10 +70,13 @@ class AuditRepository(Repository):
 
     # --- code -------------------------------------------------------------------------------
 
-    def views(self, *, tests: bool = False) -> Iterator[View]:
-        """Trees of all modules and notebooks, without tests unless asked for, by path."""
+    def views(self, *words: str, tests: bool = False) -> Iterator[View]:
+        """Trees of modules and notebooks whose text holds one of some words, by path.
+
+        Tests are left out unless asked for.  Take words that are rare: see `rule(each=...)`.
+        """
         for path in self.python:
-            if tests or not is_test_path(path):
+            if any(w in self.text(path) for w in words) and (tests or not is_test_path(path)):
                 view = self.view(path)
                 if view is not None:
                     yield view

@@ -135,11 +135,14 @@ def rule(  # noqa: PLR0913 - metadata, all by keyword
     absence: bool = False,
     searched: str = "",
     practice: str = "",
+    each: ModuleCheck | None = None,
+    words: tuple[str, ...] = (),
 ) -> Callable[[RepositoryCheck], Rule]:
     """Make a function of the repository a rule.
 
     `effort` in person-days, low and high; `practice` is the practice of the rubric that the rule
-    speaks of, if there is one.
+    speaks of, if there is one.  `each` looks at one module after the other, as in `module_rule`:
+    a check that went through all trees by itself would parse a large repository once more.
     """
     facts = _Facts(
         id_,
@@ -150,13 +153,14 @@ def rule(  # noqa: PLR0913 - metadata, all by keyword
         fix,
         effort,
         sources,
+        words=words,
         absence=absence,
         searched=searched,
         practice=practice,
     )
 
     def make(check: RepositoryCheck) -> Rule:
-        return replace(facts.make(check.__module__), check=check)
+        return replace(facts.make(check.__module__), check=check, check_module=each)
 
     return make
 

@@ -111,7 +111,8 @@ class Parsed:
         """
         book = self.notebooks.get(path) if path.endswith(".ipynb") else None
         if book is not None and 0 < line <= len(book.lines):
-            cell, at, source = book.lines[line - 1]
+            cell, at, _ = book.lines[line - 1]
+            source = book.written[line - 1]
             return Place(
                 path,
                 self._line_in_notebook(path, line, book),
@@ -264,12 +265,21 @@ class Parsed:
         """Kubernetes objects of some kinds."""
         return [m for m in self.manifests if m.kind in kinds]
 
+    def ci_system(self, path: str) -> str:
+        """Name of the CI system that a file belongs to, by its path or what it holds."""
+        system = system_of(path)
+        if not system and path.endswith((".yml", ".yaml")):
+            text = self.text(path)
+            if "/cloud-builders/" in text and "steps:" in text:
+                system = "cloudbuild"
+        return system
+
     @cached_property
     def jobs(self) -> tuple[Job, ...]:
         """Jobs of all CI systems."""
         found: list[Job] = []
         for path in self.files:
-            system = system_of(path)
+            system = self.ci_system(path)
             if system == "jenkins":
                 found.extend(jenkins_jobs(path, self.text(path)))
             elif system:
@@ -279,7 +289,7 @@ class Parsed:
     @cached_property
     def ci_paths(self) -> list[str]:
         """Files of CI systems."""
-        return [p for p in self.files if system_of(p)]
+        return [p for p in self.files if self.ci_system(p)]
 
     @cached_property
     def terraform(self) -> tuple[tuple[str, Block], ...]:

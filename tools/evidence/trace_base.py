@@ -98,6 +98,7 @@ class Base:
         self.events: list[Event] = []
         self.labels: dict[int, str] = {}
         self.heap: dict[tuple[int, str], Value] = {}
+        self.borrowed = False  # the heap belongs to another branch, and is copied when written
         self.code: dict[int, Code] = {}
         self.classes: dict[int, Value] = {}  # object -> its class
         self.entered: set[ast.AST] = set()
@@ -141,6 +142,12 @@ class Base:
         return Value(
             one, kind, name, parents=tuple(parents), rows=rows or one, role=role, sure=sure, **more
         )
+
+    def put(self, key: tuple[int, str], value: Value) -> None:
+        """Set an attribute or item of an object."""
+        if self.borrowed:
+            self.heap, self.borrowed = dict(self.heap), False
+        self.heap[key] = value
 
     def constant(self, const: Const) -> Value:
         """Make a constant."""

@@ -132,7 +132,7 @@ class Expressions(Names):
         role = role_of_name(key)
         found = self.make("data", "keyed", (base,), role=role, sure=bool(role))
         for one in base.objects:
-            self.heap[one, f"[{key}]"] = found
+            self.put((one, f"[{key}]"), found)
         return found
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set, frame: Frame) -> Value:

@@ -126,7 +126,7 @@ def write_call(m: Machine, c: Site) -> Value | None:
         return None
     m.emit(Write, c, value=value, target=target.text if target is not None else "")
     if target is not None:
-        m.heap[0, _key_of(target)] = value
+        m.put((0, _key_of(target)), value)
     return m.constant(None)
 
 
@@ -156,7 +156,7 @@ def store(m: Machine, c: Site, *, whole: bool) -> Value:
     place = next((v for v in (*c.args[::-1], *c.named.values()) if v.text), None)
     m.emit(Save, c, values=tuple(flat), target=place.text if place is not None else "")
     if place is not None and values:
-        m.heap[0, f"saved:{place.text}"] = values[0]
+        m.put((0, f"saved:{place.text}"), values[0])
     return m.make("unknown", c.name)
 
 

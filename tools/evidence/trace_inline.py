@@ -50,7 +50,7 @@ class Inlining(Expressions):
         )
         if callee is not None and callee.id in self.code:
             if callee.kind == "class":
-                return self.instance(callee, args, named, frame)
+                return self.instance(callee, args, named)
             if self._may_inline(callee):
                 result = self.inline(callee, args, named)
                 return self._after(node, frame, callee, last, receiver, args, named, result)
@@ -149,9 +149,9 @@ class Inlining(Expressions):
             items = tuple(frame.env.get(n) or self.make("unknown", n) for n in names)
             outputs = self.make("mapping", "outputs", keys=names, items=items)
             result = self.make("object", node.name)
-            self.heap[result.id, "outputs"] = outputs
+            self.put((result.id, "outputs"), outputs)
             if items:
-                self.heap[result.id, "output"] = items[-1]
+                self.put((result.id, "output"), items[-1])
             return result
         return self.join(frame.returned) if frame.returned else self.constant(None)
 
@@ -193,7 +193,7 @@ class Inlining(Expressions):
             frame.env[name] = self.hinted(name, value)
 
     def instance(
-        self, cls: Value, args: Sequence[Value] | None, named: Mapping[str, Value], frame: Frame
+        self, cls: Value, args: Sequence[Value] | None, named: Mapping[str, Value]
     ) -> Value:
         """Make an object of a local class and run its `__init__`; args None: nothing is known."""
         code = self.code[cls.id]
@@ -213,8 +213,7 @@ class Inlining(Expressions):
             self.inline(init, args or (), named)
         elif named:
             for key, value in named.items():
-                self.heap[made.id, key] = value
-        self.heap.setdefault((made.id, "__frame__"), self.make("unknown", frame.view.path))
+                self.put((made.id, key), value)
         return made
 
     def _bases(self, code: Code) -> list[Value]:

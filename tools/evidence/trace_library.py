@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from mlops_advisor.tools.evidence.trace_model import Role
@@ -197,12 +198,14 @@ _ROLE: Final[tuple[tuple[re.Pattern[str], Role], ...]] = (
     (re.compile(r"(?:^|_)(?:eval(?:uation)?)\d{0,2}(?:_|$)"), "validation"),
 )
 _BOTH: Final = re.compile(r"train(?:ing)?_?(?:and_?)?val(?:id|idation)?(?=_|$)")
+_CACHED: Final = 4_096
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _RUN_TOGETHER: Final = re.compile(
     r"^(?:[xy]_?|df_?)?(train|test|valid|val)(?:_?(?:x|y|df|set|ds|data|loader|dataset|dl|gen|iter))?$"
 )
 
 
+@lru_cache(_CACHED)
 def sort_of(name: str) -> Sort:  # noqa: C901, PLR0911
     """Tell what kind of thing a class is, by its dotted name."""
     last = name.rpartition(".")[2].removesuffix("()")
@@ -242,6 +245,7 @@ def snake(name: str) -> str:
     return _CAMEL.sub("_", name[:120]).lower()
 
 
+@lru_cache(_CACHED)
 def role_of_name(name: str) -> Role:
     """Part of a split that a variable's name speaks of; empty when none or several."""
     low = _BOTH.sub("train", snake(name))
@@ -264,6 +268,7 @@ def is_metric(name: str) -> bool:
     return bool(_METRIC.match(last)) and not name.startswith(("torch.", "tensorflow.", "tf."))
 
 
+@lru_cache(_CACHED)
 def seed_family(name: str) -> str:
     """Which global generator a call seeds: numpy, random, torch, tensorflow, all; or empty."""
     return next((family for pattern, family in _SEEDS if pattern.search(name)), "")

@@ -40,7 +40,7 @@ class Names(Base):
             value = self.hinted(target.attr, value)
             self._notice(target, value, frame)
             for one in base.objects:
-                self.heap[one, target.attr] = self.hinted(target.attr, value)
+                self.put((one, target.attr), self.hinted(target.attr, value))
         elif isinstance(target, (ast.Tuple, ast.List)):
             self._unpack(target.elts, value, frame)
         elif isinstance(target, ast.Starred):
@@ -114,7 +114,7 @@ class Names(Base):
                 elif isinstance(holder, ast.Attribute):
                     self.bind(holder, new, frame)
             for one in base.objects:
-                self.heap[one, f"[{key.const}]"] = self.hinted(str(key.const), value)
+                self.put((one, f"[{key.const}]"), self.hinted(str(key.const), value))
 
     def hinted(self, name: str, value: Value) -> Value:
         """Value under a name, which may hint at its role in a split."""
@@ -208,7 +208,7 @@ class Names(Base):
         value = self.make("unknown", f"{base.name}.{attr}", (base,), maker=base.maker)
         value = self.hinted(attr, replace(value, role=base.role, sure=base.sure))
         for one in base.objects:
-            self.heap[one, attr] = value
+            self.put((one, attr), value)
         return value
 
     def _data_attribute(self, base: Value, attr: str) -> Value:

@@ -51,7 +51,7 @@ class Machine(Inlining):
             # The methods of one class share one object, as if they were called in turn.
             key = (cls.id, "instance")
             if key not in self.heap:
-                self.heap[key] = self.instance(cls, None, {}, frame)
+                self.put(key, self.instance(cls, None, {}))
             method = self.make("function", function.name)
             self.code[method.id] = Code(function, frame, self.heap[key])
             if function not in self.entered:
@@ -143,21 +143,31 @@ class Machine(Inlining):
         """Run each side from the same state, and merge what those that go on leave behind."""
         self.forks += 1
         key = self.forks
-        before = (frame.env, self.heap)
+        before = (frame.env, self.heap, self.borrowed)
         ends: list[tuple[dict[str, Value], dict[tuple[int, str], Value]]] = []
         for side, body in enumerate(bodies):
-            frame.env, self.heap = dict(before[0]), dict(before[1])
+            frame.env, self.heap, self.borrowed = dict(before[0]), before[1], True
             self.branch.append((key, side))
             ended = self.block(body, frame)
             self.branch.pop()
             if not ended:
                 ends.append((frame.env, self.heap))
         if not ends:
-            frame.env, self.heap = before
+            frame.env, self.heap, self.borrowed = before
             return True
-        frame.env = self.merged([e for e, _ in ends])
-        self.heap = self.merged([h for _, h in ends])
+        self._join(ends, before, frame)
         return False
+
+    def _join(
+        self,
+        ends: list[tuple[dict[str, Value], dict[tuple[int, str], Value]]],
+        before: tuple[dict[str, Value], dict[tuple[int, str], Value], bool],
+        frame: Frame,
+    ) -> None:
+        frame.env = self.merged([e for e, _ in ends])
+        heaps = list({id(h): h for _, h in ends}.values())
+        self.heap = self.merged(heaps)
+        self.borrowed = before[2] if self.heap is before[1] else False
 
     def merged(self, states: list[dict[Any, Value]]) -> dict[Any, Value]:
         """Join the states that several sides leave behind."""
@@ -205,20 +215,17 @@ class Machine(Inlining):
         return self.block(node.body, frame)
 
     def _try(self, node: ast.Try, frame: Frame) -> bool:
-        before = (dict(frame.env), dict(self.heap)) if node.handlers else None
+        before = (dict(frame.env), self.heap, self.borrowed)
+        self.borrowed = self.borrowed or bool(node.handlers)
         ended = self.block([*node.body, *node.orelse], frame)
-        if before is not None:
-            after = (frame.env, self.heap)
-            for handler in node.handlers:
-                frame.env, self.heap = dict(before[0]), dict(before[1])
-                if not self.block(handler.body, frame):
-                    after = (
-                        self.merged([after[0], frame.env]) if not ended else frame.env,
-                        self.merged([after[1], self.heap]) if not ended else self.heap,
-                    )
-                    ended = False
-            frame.env, self.heap = after
-        return self.block(node.finalbody, frame) or ended
+        ends = [] if ended else [(frame.env, self.heap)]
+        for handler in node.handlers:
+            frame.env, self.heap, self.borrowed = dict(before[0]), before[1], True
+            if not self.block(handler.body, frame):
+                ends.append((frame.env, self.heap))
+        if ends:
+            self._join(ends, before, frame)
+        return self.block(node.finalbody, frame) or not ends
 
     def _match(self, node: ast.Match, frame: Frame) -> bool:
         self.eval(node.subject, frame)

@@ -32,12 +32,15 @@ def concerns(repo: AuditRepository, path: str) -> bool:
     """Tell whether a module takes part in training, serving or the preparation of features."""
     code = repo.code
     module = code.modules[path]
-    if module.notebook or repo.is_aside(path):
+    if repo.is_aside(path):
         return False
+    if module.notebook and (path not in code.training or code.training_scripts):
+        return False  # where scripts train, notebooks explore
     if not module.roots & {"pandas", "polars", "pyspark", "numpy", "dask", "flask", "fastapi"}:
         return False
     return (
-        path in code.training_code
+        path in code.training
+        or path in code.training_code
         or path in code.serving_code
         or path in code.batch
         or path in code.feature_code

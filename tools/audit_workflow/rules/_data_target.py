@@ -86,6 +86,7 @@ class Pair:
 def pairs_of(view: View) -> list[Pair]:
     """Pairs of features and target that are split or fitted, each known pair once."""
     reader = _Reader(view)
+    gone = frozenset(dropped_anywhere(view))
     found: dict[tuple[int, str], Pair] = {}
     calls = [c for c in view.calls if last(dotted(c.func)) in _PAIRS]
     for call in calls[:_MAX_PAIRS]:
@@ -96,6 +97,8 @@ def pairs_of(view: View) -> list[Pair]:
         features = reader.features(x, call, 0)
         if target is not None and features is not None:
             name, frame, line = target
+            if last(dotted(call.func)) == "train_test_split" and name in gone:
+                continue  # taken out after the split; the fit tells
             pair = Pair(call.lineno, features, name, frame, line, view.scope(call))
             found.setdefault((features.line, name), pair)
     return list(found.values())
@@ -113,8 +116,13 @@ def _named(call: ast.Call, names: tuple[str, ...]) -> ast.expr | None:
     return next((k.value for k in call.keywords if k.arg in names), None)
 
 
-def drop_names(view: View, call: ast.Call) -> frozenset[str] | None:
-    """Columns that `frame.drop(...)` takes away; None when not all are known, or it drops rows."""
+def drop_names(
+    view: View, call: ast.Call, changed: frozenset[str] = frozenset()
+) -> frozenset[str] | None:
+    """Columns that `frame.drop(...)` takes away; None when not all are known, or it drops rows.
+
+    `changed` are lists that are changed in place, of which the literal says nothing.
+    """
     columns = next((k.value for k in call.keywords if k.arg == "columns"), None)
     if columns is None:
         axis = view.literal(view.arg(call, "axis", 1))
@@ -122,7 +130,7 @@ def drop_names(view: View, call: ast.Call) -> frozenset[str] | None:
         if axis not in (1, "columns"):
             return None if axis is not None or labels is None else frozenset()
         columns = labels
-    names = listed(view, columns)
+    names = None if columns is not None and dotted(columns) in changed else listed(view, columns)
     return None if names is None else frozenset(names)
 
 
@@ -136,14 +144,16 @@ class _Reader:
     changed: frozenset[str] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.splits = self._splits()
-        self.removals = self._removals()
-        self.changed = frozenset(
+        changed = {
             dotted(c.func.value)
             for c in self.view.calls
             if isinstance(c.func, ast.Attribute)
             and c.func.attr in ("remove", "append", "extend", "pop", "insert")
-        )
+        }
+        changed.update(dotted(a.target) for a in self.view.of(ast.AugAssign))
+        self.changed = frozenset(changed)
+        self.splits = self._splits()
+        self.removals = self._removals()
 
     def _splits(self) -> dict[tuple[ast.AST, str], list[tuple[int, ast.Call, int]]]:
         """Names that a split of rows gives: `X_train, X_test, ... = train_test_split(...)`."""
@@ -189,7 +199,7 @@ class _Reader:
         parent = view.parent(call)
         back = isinstance(parent, ast.Assign) and dotted(parent.targets[0]) == dotted(func.value)
         if back or view.literal(view.arg(call, "inplace")) is True:
-            names = drop_names(view, call)
+            names = drop_names(view, call, self.changed)
             return frozenset((_SOME,)) if names is None else names
         return None
 
@@ -316,7 +326,7 @@ class _Reader:
         return Features(node.lineno, frame, frozenset(names), rest=False) if fixed else None
 
     def _dropped(self, node: ast.Call, base: ast.expr, use: ast.AST, depth: int) -> Features | None:
-        names = drop_names(self.view, node)
+        names = drop_names(self.view, node, self.changed)
         if names is None:
             return None
         below = self.features(base, use, depth + 1)

@@ -31,7 +31,7 @@ _FLAGS: Final = ("email_on_failure", "email_on_retry")
 def empty(repo: AuditRepository) -> Iterator[Hit]:
     """Find lists of recipients that are empty, or that hold an address of an example."""
     yield from _in_yaml(repo)
-    for view in repo.views():
+    for view in repo.views("mail", "MAIL", "Mail", "recipient", "RECIPIENT"):
         text = repo.text(view.path).lower()
         spoken = "mail" in text or "recipient" in text
         if spoken and not view.module.notebook and not _docs.aside(repo, view.path):

@@ -79,7 +79,7 @@ class Manifest:
     """One file that asks for packages; `locked` when a lock of the same environment lies by it."""
 
     path: str
-    kind: str  # requirements, pyproject, pipfile, conda, setup
+    kind: str  # requirements, pyproject, pipfile, conda, bentofile, setup
     entries: tuple[Entry, ...]
     line: int  # where the packages begin
     locked: bool
@@ -131,7 +131,8 @@ def entries_of(text: str) -> Iterator[Entry]:
 @shared
 def manifests(repo: Repository) -> tuple[Manifest, ...]:
     """Every file that asks for Python packages, by path."""
-    found = [*_requirements(repo), *_projects(repo), *_pipfiles(repo), *_conda(repo), *_setup(repo)]
+    environments = (*_pipfiles(repo), *_conda(repo), *_bentofiles(repo))
+    found = [*_requirements(repo), *_projects(repo), *environments, *_setup(repo)]
     return tuple(sorted(found, key=lambda m: m.path))
 
 
@@ -351,6 +352,16 @@ def _conda_entries(node: Node) -> Iterator[Entry]:
                 spec = match.group(2)
                 one = re.match(r"=(?!=)([^=\s]{1,60})", spec)
                 yield Entry(item.line, match.group(1).lower(), f"=={one.group(1)}" if one else spec)
+
+
+def _bentofiles(repo: Repository) -> Iterator[Manifest]:
+    for path in repo.named("bentofile.yaml", "bentofile.yml"):
+        for doc in repo.yaml(path).docs[:1]:
+            items = doc.list_at("python", "packages")
+            entries = [e for i in items if (e := entry(i.text, i.line)) is not None]
+            locked = doc.text_at("python", "lock_packages") == "true"
+            if entries:
+                yield Manifest(path, "bentofile", tuple(entries), entries[0].line, locked)
 
 
 def _setup(repo: Repository) -> Iterator[Manifest]:

@@ -71,7 +71,7 @@ class Install:
 
 
 def parse(text: str) -> tuple[list[Entry], list[str], list[str]] | None:
-    """Packages, flags and addresses of requirement files that a command line installs by pip."""
+    """Read packages, flags and addresses of requirement files that a command line installs."""
     entries: list[Entry] = []
     flags: list[str] = []
     remote: list[str] = []

@@ -51,6 +51,9 @@ _DATA: Final = re.compile(
     r"(?i)\.(?:csv|tsv|parquet|xlsx?|json|jsonl|zip|gz|tgz|tar|data|arff|feather|txt|xml|db|h5|npz)"
     r"(?:\.(?:gz|zip|bz2))?(?:[?#].{0,100})?$"
 )
+_TABLE: Final = re.compile(
+    r"(?i)\.(?:csv|tsv|parquet|xlsx?|jsonl|arff|feather|npz)(?:\.(?:gz|zip|bz2))?(?:\?.{0,100})?$"
+)
 _FIXED: Final = re.compile(
     r"(?i)[0-9a-f]{40}|versionid=|generation=|/v\d+(?:\.\d+)*/|zenodo\.org/record|figshare"
     r"|/releases/download/|@v?\d|[?&](?:rev|revision|ref|sha)=|snapshot|doi\.org|version=\d"
@@ -353,7 +356,7 @@ def _commands(repo: AuditRepository) -> Iterator[_Source]:
         url, bucket = match.group(1), match.group(2)
         if url is not None:
             url = url.strip("\"'")
-            if _DATA.search(url) and not _FIXED.search(url) and not _TOOL.search(url):
+            if _is_data(run.text) and not _FIXED.search(url) and not _TOOL.search(url):
                 kind = "branch" if _BRANCH.search(url) else "url"
                 yield _Source(run.path, run.line, url, kind)
         elif bucket is not None:
@@ -388,6 +391,14 @@ def _magics(repo: AuditRepository) -> Iterator[_Source]:
                 yield _Source(path, number, what.strip("\"'")[:200], kind)
 
 
+def _is_data(text: str) -> bool:
+    """Tell whether a line fetches data: a table by its suffix, or an archive said to hold data."""
+    return any(
+        _TABLE.search(word) or (_DATA.search(word) and "data" in text.lower())
+        for word in (w.strip("\"'") for w in text.split()[:40])
+    )
+
+
 def _config(repo: AuditRepository) -> Iterator[_Source]:
     """Report data sets that configuration names by URL."""
     for path, file in repo.files.items():
@@ -403,7 +414,7 @@ def _config(repo: AuditRepository) -> Iterator[_Source]:
             continue
         for number, line in enumerate(repo.lines(path), 1):
             found = _CONFIG_KEY.match(line.strip()[:500].removeprefix("export "))
-            if found is None or _FIXED.search(found.group(2)) or not _DATA.search(found.group(2)):
+            if found is None or _FIXED.search(found.group(2)) or not _is_data(found.group(0)):
                 continue
             url = found.group(2)
             if "model" in found.group(1).lower() or _TOOL.search(url) or low.endswith("lock.json"):

@@ -177,7 +177,7 @@ def _pipeline(repo: AuditRepository, path: str) -> Iterator[Hit]:
     for name, stage in stages:
         body = stage.child("do") or stage
         yield from _deps(repo, path, name, body)
-        yield from _metrics(repo, path, name, body)
+        yield from _metrics(path, name, body)
     for doc in file.docs:
         for node in doc.list_at("metrics"):
             out = _inside(node.text, cached)
@@ -227,7 +227,7 @@ def _covers(dep: str, script: str) -> bool:
     )
 
 
-def _metrics(repo: AuditRepository, path: str, name: str, body: Node) -> Iterator[Hit]:
+def _metrics(path: str, name: str, body: Node) -> Iterator[Hit]:
     cached = _outs([(name, body)])
     for node in body.list_at("metrics"):
         key, given = _key(node), _options(node)
@@ -257,11 +257,10 @@ def _metrics(repo: AuditRepository, path: str, name: str, body: Node) -> Iterato
                 severity=MEDIUM,
                 confidence=0.8,
             )
-    _ = repo
 
 
 def _outs(stages: list[tuple[str, Node]]) -> list[str]:
-    """Cached outputs of stages."""
+    """Give the cached outputs of stages."""
     found = []
     for _, stage in stages:
         body = stage.child("do") or stage

@@ -78,8 +78,8 @@ from mlops_advisor.tools.evidence.trace import (
     sources=(
         "kapoor_narayanan: L1.2 pre-processing on training and test set",
         "kapoor_narayanan: L1.3 feature selection on training and test set",
-        "code_smells_ml: smell 21, Data Leakage",
-        "sklearn_docs: Common pitfalls, section 'Data leakage'",
+        "sklearn_docs: Common pitfalls, section Data leakage",
+        "code_smells_ml: smell 21, Data Leakage (leaky validation strategy)",
     ),
 )
 def leakage_fit_before_split(repo: AuditRepository) -> Iterator[Hit]:
@@ -165,7 +165,8 @@ def _across_files(repo: AuditRepository, seen: set[tuple[str, int]]) -> Iterator
                         fit.path,
                         fit.line,
                         f"`{named(fit.estimator, step)}` learns from all rows, which line"
-                        f" {write.line} writes to {name}; {split.path}:{split.line} splits that file afterwards.",
+                        f" {write.line} writes to {name}; {split.path}:{split.line} splits that"
+                        " file afterwards.",
                         also=((split.path, split.line),),
                         severity=MEDIUM if step.name.startswith("by hand") else None,
                     )

@@ -83,7 +83,11 @@ _CURVES: Final = ("roc_curve", "precision_recall_curve", "det_curve")
     fix="Divide the training rows once more and choose on that validation set; touch the test set"
     " once, for the final score.",
     effort=(0.3, 1),
-    sources=("kapoor_narayanan: L1 lack of clean separation of training and test dataset",),
+    sources=(
+        "sklearn_docs: Cross-validation, opening (use a validation set, not the test set)",
+        "sklearn_docs: Common pitfalls, section Data leakage",
+        "kapoor_narayanan: L1 lack of clean separation of training and test dataset",
+    ),
 )
 def leakage_test_used_for_selection(repo: AuditRepository) -> Iterator[Hit]:
     """Report test data that select a model, its length of training or its threshold."""
@@ -119,8 +123,8 @@ def _stopping(trace: Trace) -> Iterator[Hit]:
             fit.path,
             fit.line,
             f"Training of `{class_of(fit.estimator) or 'the model'}` is stopped, or its best round"
-            f" kept, by how well it does on {_named(trace, held)}, and the same test set gives the final score"
-            f"{at(final, fit.path)}.",
+            f" kept, by how well it does on {_named(trace, held)}, and the same test set gives"
+            f" the final score{at(final, fit.path)}.",
             also=((final.path, final.line),),
         )
 

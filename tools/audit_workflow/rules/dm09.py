@@ -59,7 +59,7 @@ _DATE_WORDS: Final = ("date", "time", "timestamp", "day", "month", "year", "week
     effort=(0.2, 0.5),
     sources=(
         "kapoor_narayanan: L3.1 temporal leakage",
-        "rules_of_ml: Rule #33, test on data from after the training data",
+        "rules_of_ml: Rule #33, data until January 5th, test on January 6th and after",
     ),
 )
 def temporal_data_random_split(repo: AuditRepository) -> Iterator[Hit]:

@@ -76,7 +76,7 @@ _MAX_SEEN: Final = 400
     sources=(
         "code_smells_ml: smell 14, Randomness Uncontrolled",
         "ml_test_score: Infra 1, training is reproducible",
-        "sklearn_docs: Common pitfalls, section 'Controlling randomness'",
+        "sklearn_docs: Common pitfalls, section Controlling randomness",
     ),
 )
 def unseeded_split(repo: AuditRepository) -> Iterator[Hit]:
@@ -153,11 +153,15 @@ def _shuffles(repo: AuditRepository, trace: Trace) -> Iterator[Hit]:
         yield Hit(
             shuffle.path,
             shuffle.line,
-            f"`{last}` puts {quoted(trace, shuffle.data)} in random order without a seed, and"
-            f" the split{at(split, shuffle.path)} divides the result: each run has another test"
-            " set.",
+            f"`{last}` {_does(trace, shuffle)} without a seed, and the split"
+            f"{at(split, shuffle.path)} rests on the result: each run has another test set.",
             also=((split.path, split.line),),
         )
+
+
+def _does(trace: Trace, shuffle: Shuffle) -> str:
+    data = quoted(trace, shuffle.data)
+    return f"puts {data} in random order" if shuffle.share >= 1 else f"draws rows of {data}"
 
 
 def _generator(shuffle: Shuffle, split: Split | None) -> str:

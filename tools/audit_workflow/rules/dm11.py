@@ -67,7 +67,9 @@ _MAX_FILES: Final = 2_000
     confidence=0.8,
     fix="Pass the labels: `train_test_split(X, y, stratify=y, random_state=42)`.",
     effort=(0.05, 0.2),
-    sources=("sklearn_docs: train_test_split, parameter stratify",),
+    sources=(
+        "sklearn_docs: Cross-validation, iterators with stratification based on class labels",
+    ),
 )
 def no_stratify(repo: AuditRepository) -> Iterator[Hit]:
     """Report splits of classes without stratification, and splits with a bad ratio."""

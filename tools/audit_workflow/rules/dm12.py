@@ -67,7 +67,7 @@ _UNDER: Final = frozenset(
     effort=(0.2, 0.5),
     sources=(
         "kapoor_narayanan: L1.2 pre-processing on training and test set (names oversampling)",
-        "imblearn_docs: Common pitfalls, section 'Data leakage'",
+        "imblearn_docs: Common pitfalls, section Data leakage",
     ),
 )
 def oversample_before_split(repo: AuditRepository) -> Iterator[Hit]:

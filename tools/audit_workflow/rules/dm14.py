@@ -86,7 +86,7 @@ _MAX_WALK: Final = 4_000
     " model and load both when serving.",
     effort=(0.3, 1),
     sources=(
-        "sklearn_docs: Common pitfalls, section 'Inconsistent preprocessing'",
+        "sklearn_docs: Common pitfalls, section Inconsistent preprocessing",
         "rules_of_ml: Rule #32, re-use code between training and serving pipeline",
     ),
 )

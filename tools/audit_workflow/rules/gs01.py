@@ -55,9 +55,9 @@ _HERE = ("localhost", "127.0.0.1")
     ),
     effort=(0.25, 1.0),
     sources=(
-        "cwe: CWE-798",
+        "cwe: CWE-798 Use of Hard-coded Credentials",
         "ruff: S105, S106, S107 hardcoded password",
-        "twelve_factor: III. Config (credentials)",
+        "twelve_factor: III. Config (no credentials in the code)",
     ),
 )
 def hardcoded_secret(repo: AuditRepository) -> Iterator[Hit]:

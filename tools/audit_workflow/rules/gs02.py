@@ -77,7 +77,13 @@ _NO_CONFIG: Final = (".md", ".rst", ".txt")
         " `secretKeyRef` in Kubernetes, `os.environ[...]` in code, and choose a random value."
     ),
     effort=(0.1, 0.5),
-    sources=("cwe: CWE-798",),
+    sources=(
+        "cwe: CWE-1392 Use of Default Credentials",
+        (
+            "airflow_docs: Running Airflow in Docker, caution (no security guarantees for "
+            "production)"
+        ),
+    ),
 )
 def default_credentials(repo: AuditRepository) -> Iterator[Hit]:
     """Report default credentials once for each service, or for each file outside services."""

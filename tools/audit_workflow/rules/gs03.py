@@ -121,8 +121,12 @@ _PRIVATE_ASKS: Final = ("internal", "private")
     ),
     effort=(0.1, 1.0),
     sources=(
+        "cwe: CWE-306 Missing Authentication for Critical Function",
         "ruff: S104 hardcoded-bind-all-interfaces",
-        "cis_docker: 5.14 incoming container traffic is bound to a specific host interface",
+        (
+            "owasp_ml: ML06:2023, How to Prevent: limit access to web UIs of the platform "
+            "from the Internet"
+        ),
     ),
 )
 def exposed_server(repo: AuditRepository) -> Iterator[Hit]:

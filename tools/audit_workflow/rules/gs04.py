@@ -99,9 +99,9 @@ _TOGETHER: Final = 4  # lines between two calls of one kind that are one finding
     ),
     effort=(0.25, 2.0),
     sources=(
-        "cwe: CWE-502",
-        "bandit: B301 pickle, B614 pytorch_load, B202 tarfile_unsafe_members, B506 yaml_load",
-        "modelscan: Why You Should Scan Models",
+        "cwe: CWE-502 Deserialization of Untrusted Data",
+        "bandit: B301 pickle, B614 pytorch_load, B506 yaml_load, B202 tarfile_unsafe_members",
+        "modelscan: Why You Should Scan Models (model serialization attack)",
     ),
     words=("pickle", "joblib", "dill", "torch", "allow_pickle", "yaml", "extract", "shelve"),
 )
@@ -147,7 +147,7 @@ def _shown(name: str) -> str:
 
 
 def _unsafe(repo: AuditRepository, view: View, call: ast.Call, name: str, tail: str) -> str:
-    """What the call does with a hostile file; empty when it is safe."""
+    """Say what the call does with a hostile file; empty when it is safe."""
     if name == "torch.load":
         return "" if _weights_only(repo, view, call) else "runs the pickle inside of the file"
     if _LOADS.get(name):

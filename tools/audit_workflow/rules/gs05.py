@@ -60,9 +60,9 @@ _LAMBDA: Final = re.compile(r"\"class_name\"\s{0,4}:\s{0,4}\"Lambda\"")
     fix="Do not load the file; delete it, and keep models as safetensors, ONNX or skops.",
     effort=(0.25, 1.0),
     sources=(
-        "picklescan: dangerous globals",
-        "modelscan: Model Serialization Attack",
-        "owasp_ml: ML06:2023 ML Supply Chain Attacks",
+        "picklescan: README, dangerous globals",
+        "modelscan: Why You Should Scan Models (model serialization attack)",
+        "cwe: CWE-502 Deserialization of Untrusted Data",
     ),
 )
 def suspicious_model_file(repo: AuditRepository) -> Iterator[Hit]:

@@ -59,20 +59,12 @@ _PIP_AT_START: Final = re.compile(
     r"(_PIP_ADDITIONAL_REQUIREMENTS|EXTRA_PIP_PACKAGES)[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
     r"(?:\$\{\w{1,80}:?-)?\s{0,4}[a-zA-Z][\w.-]{1,60}"
 )
-_INSTALLING: Final = (
-    "packages_to_install",
-    "requirements",
-    "pip_requirements",
-    "extra_pip_requirements",
+_INSTALLING: Final = tuple(
+    "packages_to_install requirements pip_requirements extra_pip_requirements packages".split()
 )
-_CALLS: Final = (
-    *(
-        "component",
-        "create_component_from_func",
-        "func_to_container_op",
-        "PythonVirtualenvOperator",
-    ),
-    *("virtualenv", "ImageSpec", "Environment", "log_model", "save_model", "packages"),
+_CALLS: Final = frozenset(
+    "component create_component_from_func func_to_container_op PythonVirtualenvOperator virtualenv"
+    " ImageSpec Environment log_model save_model DockerSettings".split()
 )
 _LOCAL: Final = ("notebook",)
 # Tools of developers: what they install or check is not what is built.
@@ -91,9 +83,9 @@ _HELPERS: Final = frozenset(
     fix="Lock the environment (`uv lock`, `poetry lock`, `pip-compile`), and install the lock.",
     effort=(0.25, 1.0),
     sources=(
-        "openssf_scorecard: check Pinned-Dependencies",
-        "hadolint: DL3013",
-        "mllint: rule dependency-management/use",
+        "openssf_scorecard: Pinned-Dependencies",
+        "hadolint: DL3013, pin versions in pip",
+        "ml_test_score: Infra 1, training is reproducible",
     ),
 )
 def unpinned_dependencies(repo: AuditRepository) -> Iterator[Hit]:
@@ -170,6 +162,7 @@ def _loose(manifest: Manifest, loose: list[Entry]) -> Hit:
     missing = {
         "pipfile": "there is no Pipfile.lock beside it",
         "conda": "there is no conda-lock.yml",
+        "bentofile": "each build of the image resolves them anew",
         "requirements": "no compiled file beside it fixes the rest",
     }.get(manifest.kind, "no lock lies in this folder or above")
     few = len(loose) * _FEW <= len(manifest.entries)
@@ -281,11 +274,8 @@ def _started(path: str, line: int, name: str) -> Hit:
 
 
 def _in_calls(repo: AuditRepository) -> Iterator[Hit]:
-    """Packages of pipeline components (`packages_to_install=[...]`) without versions."""
-    for view in repo.views():
-        text = repo.text(view.path)
-        if not any(w in text for w in _INSTALLING):
-            continue
+    """Report packages of pipeline components (`packages_to_install=[...]`) without versions."""
+    for view in repo.views(*_INSTALLING):
         found: list[tuple[int, list[str]]] = []
         for call in view.calls:
             if view.name(call).rpartition(".")[2] not in _CALLS:

@@ -132,7 +132,10 @@ _KNOWN: Final = ("download.pytorch.org", "pypi.nvidia.com", "pypi.ngc.nvidia.com
     confidence=0.9,
     fix="Use the name that the project's own installation manual gives.",
     effort=(0.1, 0.25),
-    sources=("pypi_sklearn: the sklearn package on PyPI is deprecated",),
+    sources=(
+        "pypi_sklearn: README, the sklearn package on PyPI is deprecated",
+        "cwe: CWE-427 Uncontrolled Search Path Element",
+    ),
 )
 def dependency_name(repo: AuditRepository) -> Iterator[Hit]:
     """Report names that install something else, and extra indexes."""

@@ -122,7 +122,10 @@ _PINNED: Final = {"apache-airflow": "airflow", "pyspark": "spark"}
     confidence=0.9,
     fix="Move to a release that is still maintained, and let Dependabot or Renovate say when.",
     effort=(0.5, 2.0),
-    sources=("endoflife_date: product tables by release cycle",),
+    sources=(
+        "endoflife_date: release cycles of the product, column eol",
+        "cwe: CWE-1104 Use of Unmaintained Third Party Components",
+    ),
 )
 def eol_runtime(repo: AuditRepository) -> Iterator[Hit]:
     """Report releases without security fixes on the day of the audit."""
@@ -131,9 +134,8 @@ def eol_runtime(repo: AuditRepository) -> Iterator[Hit]:
             yield from _image(repo, image)
     yield from _pythons(repo)
     yield from _ci(repo)
-    for view in repo.views():
-        if "sagemaker" in repo.text(view.path):
-            yield from _sagemaker(repo, view)
+    for view in repo.views("sagemaker"):
+        yield from _sagemaker(repo, view)
     yield from _packages(repo)
 
 
@@ -190,7 +192,7 @@ def _versions(image: Image) -> Iterator[tuple[str, str]]:
 
 
 def _inside(product: str, text: str) -> Iterator[tuple[str, str]]:
-    """What else the name says is in the image: a distribution, a Python."""
+    """Give what else the name says is in the image: a distribution, a Python."""
     tail = text.partition(":")[2]
     code = _CODE_NAMES.search(tail)
     if code and product not in ("debian", "ubuntu"):

@@ -55,7 +55,10 @@ _FIRST_PARTY: Final = ("actions/", "github/")
         " v2.0.1`; Dependabot or Renovate then keeps it current."
     ),
     effort=(0.1, 0.25),
-    sources=("zizmor: unpinned-uses", "openssf_scorecard: check Pinned-Dependencies"),
+    sources=(
+        "zizmor: unpinned-uses",
+        "openssf_scorecard: Pinned-Dependencies",
+    ),
 )
 def unpinned_action(repo: AuditRepository) -> Iterator[Hit]:
     """Report actions by tag or branch."""

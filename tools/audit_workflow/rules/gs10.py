@@ -60,7 +60,10 @@ _SENSITIVE: Final = ("secrets.", "pull_request_target", "workflow_run", "git pus
         " more its own `permissions`."
     ),
     effort=(0.1, 0.25),
-    sources=("zizmor: excessive-permissions", "openssf_scorecard: check Token-Permissions"),
+    sources=(
+        "zizmor: excessive-permissions",
+        "openssf_scorecard: Token-Permissions",
+    ),
 )
 def workflow_permissions(repo: AuditRepository) -> Iterator[Hit]:
     """Report missing and too broad permissions."""

@@ -73,9 +73,12 @@ _PULL_CODE: Final = re.compile(r"github\.(?:event\.pull_request\.head|head_ref)|
     fix='Hand values over in `env:` and quote them in the script (`"$NAME"`).',
     effort=(0.1, 0.5),
     sources=(
-        "zizmor: template-injection, dangerous-triggers, unsound-condition, self-hosted-runner",
-        "openssf_scorecard: check Dangerous-Workflow",
-        "actionlint: check 'Script injection by potentially untrusted inputs'",
+        (
+            "zizmor: template-injection, dangerous-triggers, unsound-condition, "
+            "overprovisioned-secrets, self-hosted-runner"
+        ),
+        "openssf_scorecard: Dangerous-Workflow",
+        "actionlint: Script injection by potentially untrusted inputs",
     ),
 )
 def dangerous_pattern(repo: AuditRepository) -> Iterator[Hit]:

@@ -94,17 +94,18 @@ _MADE: Final = ("aws_iam_access_key", "google_service_account_key")
     confidence=0.8,
     fix="Let CI log in by OpenID Connect, and let code use the identity of the machine it runs on.",
     effort=(0.5, 2.0),
-    sources=("zizmor: use-trusted-publishing",),
+    sources=(
+        "github_docs: OpenID Connect (short-lived tokens instead of stored cloud credentials)",
+        "zizmor: use-trusted-publishing (for packages)",
+    ),
 )
 def long_lived_key(repo: AuditRepository) -> Iterator[Hit]:
     """Report static cloud keys in CI, code, images and Terraform."""
     for path in repo.ci_paths:
         for doc in repo.yaml(path).docs:
             yield from _ci(path, doc)
-    for view in repo.views():
-        text = repo.text(view.path)
-        if _VARIABLE in text or "from_service_account" in text or "from_json_keyfile" in text:
-            yield from _code(view)
+    for view in repo.views(_VARIABLE, "from_service_account", "from_json_keyfile"):
+        yield from _code(view)
     yield from _images(repo)
     yield from _terraform(repo)
 

@@ -69,7 +69,14 @@ _SERVICE_ACCOUNT: Final = ('"private_key"', '"service_account"')
         " and name it in .gitignore."
     ),
     effort=(0.25, 1.0),
-    sources=("twelve_factor: III. Config (credentials in revision control)",),
+    sources=(
+        "terraform_docs: Sensitive Data in State (treat the state itself as sensitive data)",
+        (
+            "cwe: CWE-538 Insertion of Sensitive Information into Externally-Accessible "
+            "File or Directory"
+        ),
+        "twelve_factor: III. Config",
+    ),
 )
 def sensitive_file(repo: AuditRepository) -> Iterator[Hit]:
     """Report sensitive files that no .gitignore names."""

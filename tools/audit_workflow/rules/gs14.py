@@ -54,7 +54,6 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, Severity, rule
-from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.parse.terraform import Block
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.repository import Repository, shared
@@ -79,7 +78,13 @@ _PASSING: Final = re.compile(
     confidence=0.8,
     fix="Turn on versioning, block public access and remove `force_destroy`.",
     effort=(0.1, 0.5),
-    sources=("checkov: CKV_AWS_21, CKV_AWS_53 to CKV_AWS_56, CKV_GCP_78, CKV_GCP_114",),
+    sources=(
+        (
+            "checkov: CKV_AWS_19 encryption, CKV_AWS_21 versioning, CKV_AWS_53 to "
+            "CKV_AWS_56 public access block"
+        ),
+        "checkov: CKV_GCP_78 versioning, CKV_GCP_114 public access prevention",
+    ),
 )
 def unprotected_bucket(repo: AuditRepository) -> Iterator[Hit]:
     """Report buckets that lack a protection."""
@@ -163,9 +168,7 @@ def _cloudformation(node: Node) -> list[str]:
 
 
 def _cdk(repo: AuditRepository) -> Iterator[Hit]:
-    for view in repo.views():
-        if "aws_cdk" not in repo.text(view.path) or is_test_path(view.path):
-            continue
+    for view in repo.views("aws_cdk"):
         for call in view.calls:
             if not re.search(r"aws_s3\.Bucket$", view.name(call)) or view.spreads(call):
                 continue

@@ -62,7 +62,12 @@ _OTHERS: Final = re.compile(
     confidence=0.85,
     fix="Save the plan (`-out`), let somebody approve it, and apply that plan; keep the lock.",
     effort=(0.25, 1.0),
-    sources=("openssf_scorecard: check Code-Review",),
+    sources=(
+        (
+            "terraform_docs: Running Terraform in Automation (a human operator reviews the "
+            "plan before it is applied)"
+        ),
+    ),
 )
 def unreviewed_apply(repo: AuditRepository) -> Iterator[Hit]:
     """Report changes of infrastructure that nobody looks at."""

@@ -85,8 +85,11 @@ _CODE: Final = ("public_ip", "PublicIp", "WORKER_IP_PUBLIC", "use_public_ips", "
     fix="Remove the mount or the right; give a worker only an address inside the network.",
     effort=(0.25, 1.5),
     sources=(
-        "checkov: CKV_K8S_16 privileged, CKV_K8S_27 docker daemon socket",
-        "cis_docker: 5.5 privileged containers, 5.32 docker socket (numbers of v1.6.0)",
+        "checkov: CKV_K8S_16 privileged container, CKV_K8S_27 docker daemon socket",
+        (
+            "cis_docker: v1.6.0 5.5 privileged containers, 5.6 sensitive host directories, "
+            "5.32 Docker socket"
+        ),
     ),
 )
 def too_much_access(repo: AuditRepository) -> Iterator[Hit]:
@@ -138,9 +141,8 @@ def _addresses(repo: AuditRepository) -> Iterator[Hit]:
             for key, node in doc.find(*_YAML):
                 if node.text.lower() in _YAML[key]:
                     yield _public(file.path, node.line, f"The worker (`{key}: {node.text}`)")
-    for view in repo.views():
-        if any(w in repo.text(view.path) for w in _CODE):
-            yield from _in_code(view)
+    for view in repo.views(*_CODE):
+        yield from _in_code(view)
 
 
 def _public(path: str, line: int, who: str) -> Hit:

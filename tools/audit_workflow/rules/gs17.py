@@ -66,7 +66,13 @@ _FILES: Final = ("airflow.cfg", "webserver_config.py", "values.yaml", "values.ym
         " `airflow.api.auth.backend.session` or a login manager, and set `expose_config` to False."
     ),
     effort=(0.1, 0.5),
-    sources=("airflow_docs: Security, Fernet",),
+    sources=(
+        "airflow_docs: Security, Fernet; Configuration Reference, expose_config",
+        (
+            "cwe: CWE-798 Use of Hard-coded Credentials; CWE-306 Missing Authentication for "
+            "Critical Function"
+        ),
+    ),
 )
 def insecure_airflow(repo: AuditRepository) -> Iterator[Hit]:
     """Report settings of Airflow that give secrets away, one finding a line."""

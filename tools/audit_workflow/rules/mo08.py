@@ -113,8 +113,19 @@ _NOT_LOGS: Final = (
 _MAX_LOGS: Final = 5
 
 
+def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    if not view.module.notebook and not _docs.aside(repo, view.path):
+        serving = view.path in repo.code.serving
+        seen: set[tuple[str, str]] = set()
+        for hit, key in _calls(view, serving=serving):
+            if key not in seen:
+                seen.add(key)
+                yield hit
+
+
 @rule(
     "MO08",
+    each=_each,
     name="sensitive-data-in-logs",
     dimension="monitoring",
     severity=_MEDIUM,
@@ -129,14 +140,6 @@ _MAX_LOGS: Final = 5
 def sensitive_data_in_logs(repo: AuditRepository) -> Iterator[Hit]:
     """Report whole data in log calls, and log files in git."""
     yield from _log_files(repo)
-    for view in repo.views():
-        if not view.module.notebook and not _docs.aside(repo, view.path):
-            serving = view.path in repo.code.serving
-            seen: set[tuple[str, str]] = set()
-            for hit, key in _calls(view, serving=serving):
-                if key not in seen:
-                    seen.add(key)
-                    yield hit
 
 
 def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]]:

@@ -146,9 +146,8 @@ def _airflow(repo: AuditRepository, view: View) -> Iterator[Hit]:
         for node in view.of(ast.Dict)
         for k, v in zip(node.keys, node.values, strict=True)
     )
-    wired = any(w in text for w in _CALLBACKS if w != "email_on_failure") or (
-        "email_on_failure" in text and not off
-    )
+    rest = text.replace("email_on_failure", "")
+    wired = any(w in rest for w in _CALLBACKS) or ("email_on_failure" in text and not off)
     if wired or any(w in text for w in _SENDERS):
         return
     for dag in dags:

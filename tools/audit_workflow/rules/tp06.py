@@ -49,8 +49,15 @@ _MAKERS: Final = ("list", "dict", "set", "defaultdict", "collections.defaultdict
 _FEW: Final = 3
 
 
+def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    if not view.module.notebook and not _docs.aside(repo, view.path):
+        yield from _mutable(view)
+        yield from _types(view)
+
+
 @rule(
     "TP06",
+    each=_each,
     name="no-lint-type-precommit",
     dimension="team_practices",
     severity=LOW,
@@ -68,10 +75,6 @@ def no_lint_type_precommit(repo: AuditRepository) -> Iterator[Hit]:
     yield from _none(repo)
     yield from _testing_hooks.hooks(repo)
     yield from _testing_hooks.disabled(repo)
-    for view in repo.views():
-        if not view.module.notebook and not _docs.aside(repo, view.path):
-            yield from _mutable(view)
-            yield from _types(view)
 
 
 def _none(repo: AuditRepository) -> Iterator[Hit]:

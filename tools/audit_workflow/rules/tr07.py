@@ -74,7 +74,11 @@ _SET_ELSEWHERE: Final = (
     "set_tracking_uri",
     "tracking_uri",
     "DATABRICKS_HOST",
-    "dagshub.init",
+    "dagshub",
+    "azureml",
+    "azure.ai.ml",
+    "databricks",
+    "sagemaker_mlflow",
     "--backend-store-uri",
 )
 

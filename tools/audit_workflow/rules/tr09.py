@@ -96,8 +96,17 @@ _FRAMES: Final = re.compile(
 )
 
 
+def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    yield from _searches(view)
+    if trains(repo.code, view.path):
+        yield from _shrunk(repo, view)
+        if not (view.module.notebook and repo.is_aside(view.path)):
+            yield from _cut(view)
+
+
 @rule(
     "TR09",
+    each=_each,
     name="trivial-or-debug-search",
     dimension="model_training",
     severity=MEDIUM,
@@ -108,16 +117,8 @@ _FRAMES: Final = re.compile(
 )
 def debug_settings(repo: AuditRepository) -> Iterator[Hit]:
     """Report settings that were meant for trying things out."""
-    searching = False
-    for view in repo.views():
-        names = {last(view.name(c)) for c in view.calls}
-        searching = searching or bool(names & {*_SEARCHES, "fit_grid_point"})
-        yield from _searches(view)
-        if trains(repo.code, view.path):
-            yield from _shrunk(repo, view)
-            if not (view.module.notebook and repo.is_aside(view.path)):
-                yield from _cut(view)
-    if searching:
+    wanted = {*_SEARCHES, "fit_grid_point"}
+    if any(last(name) in wanted for name in repo.code.by_name):
         yield from _configured(repo)
 
 

@@ -89,7 +89,7 @@ _NEAR: Final = 40
     effort=(0.2, 1),
     sources=(
         "kapoor_narayanan: L1.1 no test set",
-        "ml_test_score: Infra 4, model quality is validated before serving",
+        "ml_test_score: Infra 4, model quality is validated before attempting to serve it",
     ),
     absence=True,
     searched="scores, predictions and validation data of each saved model, scripts that load one",
@@ -165,16 +165,15 @@ def _evaluates(repo: AuditRepository, trace: Trace) -> bool:
     if not scores:
         return False
     own = {f.path for f in trace.of(Fit)}
-    return (
-        bool(trace.of(Load))
-        or trace.path not in own
-        or any(v.role in ("test", "validation") for s in scores for v in s.values)
-    )
+    if trace.of(Load):
+        return True
+    # One that measures what it is given; who measures his own model says nothing of others.
+    return trace.path not in own and not trace.path.endswith(".ipynb")
 
 
 def _near(repo: AuditRepository, one: str, other: str) -> bool:
     """Tell whether two modules belong to one project of the repository."""
-    if one == other or one.endswith(".ipynb") != other.endswith(".ipynb"):
+    if one == other:
         return False
     if len(repo.code.product) <= _NEAR:
         return True

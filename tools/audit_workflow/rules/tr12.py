@@ -67,8 +67,16 @@ _CALLBACKS: Final = frozenset(("ModelCheckpoint", "EarlyStopping"))
 _LIGHTNING: Final = ("lightning.", "pytorch_lightning.")
 
 
+def _each(_repo: AuditRepository, view: View) -> Iterator[Hit]:
+    judge = Judge(view)
+    yield from _calls(view, judge)
+    yield from _dictionaries(view)
+    yield from chosen(view, judge)
+
+
 @rule(
     "TR12",
+    each=_each,
     name="best-run-wrong-direction",
     dimension="model_training",
     severity=CRITICAL,
@@ -79,11 +87,6 @@ _LIGHTNING: Final = ("lightning.", "pytorch_lightning.")
 )
 def wrong_direction(repo: AuditRepository) -> Iterator[Hit]:
     """Report choices whose direction does not fit the metric."""
-    for view in repo.views():
-        judge = Judge(view)
-        yield from _calls(view, judge)
-        yield from _dictionaries(view)
-        yield from chosen(view, judge)
     yield from _files(repo)
 
 

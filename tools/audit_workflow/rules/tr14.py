@@ -122,8 +122,8 @@ def _in_code(repo: AuditRepository) -> Iterator[Hit]:
                 score.path,
                 score.line,
                 f"`{score.name.rpartition('.')[2]}` measures"
-                f" `{class_of(fit.estimator) or 'the model'}` on {quoted(trace, fit.data)}, the rows it"
-                f" was fitted on{at(fit, score.path)}, and nothing measures it on others.",
+                f" `{class_of(fit.estimator) or 'the model'}` on {quoted(trace, fit.data)}, the"
+                f" rows it was fitted on{at(fit, score.path)}, and nothing measures it on others.",
                 also=((fit.path, fit.line),),
             )
 

@@ -70,8 +70,23 @@ _CONFIGS: Final = (".yaml", ".yml", ".json", ".toml", ".sh", ".env", ".ini", ".c
 _BY_ARGUMENT: Final = frozenset(a for _, _, a, _ in ARGUMENTS)
 
 
+def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    pinned = _pins_old_evidently(repo)
+    found = {what: (line, gone) for what, line, gone in reversed([*_used(repo, view)])}
+    if "build_from_flow" in found:
+        found.pop("prefect.deployments.Deployment", None)
+    imports: dict[Gone, str] = {}
+    for what, (line, gone) in sorted(found.items(), key=lambda pair: pair[1][0]):
+        if pinned and gone is EVIDENTLY:
+            continue
+        if what in NAMES and imports.setdefault(gone, what) != what:
+            continue  # the same story as another import of this file
+        yield _hit(view.path, line, what, gone)
+
+
 @rule(
     "TR20",
+    each=_each,
     name="deprecated-ml-api",
     dimension="model_training",
     severity=LOW,
@@ -82,18 +97,6 @@ _BY_ARGUMENT: Final = frozenset(a for _, _, a, _ in ARGUMENTS)
 )
 def deprecated_api(repo: AuditRepository) -> Iterator[Hit]:
     """Report interfaces that are deprecated or gone, each once a file."""
-    pinned = _pins_old_evidently(repo)
-    for view in repo.views():
-        found = {what: (line, gone) for what, line, gone in reversed([*_used(repo, view)])}
-        if "build_from_flow" in found:
-            found.pop("prefect.deployments.Deployment", None)
-        imports: dict[Gone, str] = {}
-        for what, (line, gone) in sorted(found.items(), key=lambda pair: pair[1][0]):
-            if pinned and gone is EVIDENTLY:
-                continue
-            if what in NAMES and imports.setdefault(gone, what) != what:
-                continue  # the same story as another import of this file
-            yield _hit(view.path, line, what, gone)
     yield from _configured(repo)
     for run in (*repo.runs.ci, *repo.runs.make, *repo.runs.shell):
         for pattern, what, gone in _COMMANDS:

@@ -21,11 +21,15 @@ _CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
 
 @dataclass(slots=True)
 class Notebook:
-    """A module and where each of its lines stands: `lines[i]` is (cell, line in it, text)."""
+    """A module and where each of its lines stands: `lines[i]` is (cell, line in it, text).
+
+    `written` holds the same lines before magics were blanked.
+    """
 
     path: str
     module: PythonModule
     lines: list[tuple[int, int, str]] = field(default_factory=list)
+    written: list[str] = field(default_factory=list)
     language: str = "python"
     problem: str = ""
 
@@ -46,6 +50,7 @@ def parse_notebook(path: str, text: str) -> Notebook:
         return empty
     sources = [(n, _blank_magics(lines)) for n, lines in cells]
     book = Notebook(path, PythonModule(path, notebook=True))
+    book.written = [line for _, lines in cells for line in lines]
     for number, lines in sources:
         book.lines.extend((number, i, line) for i, line in enumerate(lines, 1))
     tree, problem = notebook_tree(book)
@@ -147,13 +152,12 @@ def _blank_magics(lines: list[str]) -> list[str]:
 def file_lines(book: Notebook, text: str) -> list[int]:
     """Line of the file at which each line of a notebook stands, in one pass from the top.
 
-    Lines that are blank, were a magic, or are written with unusual escapes get that of the line
-    before them.
+    Lines that are blank or written with unusual escapes get that of the line before them.
     """
     found: list[int] = []
     at, number, misses = 0, 1, 0
-    for _, _, source in book.lines:
-        if source.strip() not in ("", "pass") and misses < _MISSES:
+    for source in book.written:
+        if source.strip() and misses < _MISSES:
             spellings = {json.dumps(source, ensure_ascii=a)[1:-1] for a in (True, False)}
             places = [p for s in spellings if (p := _string_in(text, s, at)) >= 0]
             if places:
