@@ -198,9 +198,10 @@ class _Names:
                 continue
             scope = self._scope(name)
             loads.append((name, scope))
-            use = self._late(name, scope) if self._resolved(name.id, scope) else None
-            if use is None and not self._resolved(name.id, scope) and not changed:
-                use = Undefined(name.id, name.lineno, "never")
+            if self._resolved(name.id, scope):
+                use = self._late(name, scope)
+            else:
+                use = None if changed else Undefined(name.id, name.lineno, "never")
             if use is not None and not self._excused(name):
                 found.setdefault((use.name, use.kind), use)
         for use in self._maybe(loads):

@@ -16,15 +16,8 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     may_appear,
     plain,
 )
-from mlops_advisor.tools.evidence.arguments import (
-    ANY,
-    Argument,
-    Command,
-    Interface,
-    commands_of,
-    interface_of,
-    words_of,
-)
+from mlops_advisor.tools.evidence.arguments import Command, commands_of, words_of
+from mlops_advisor.tools.evidence.interfaces import ANY, Argument, Interface, interface_of
 from mlops_advisor.tools.evidence.runs import Run
 
 _LONG: Final = re.compile(r"^--[A-Za-z][\w.-]{0,80}")
@@ -238,8 +231,7 @@ def _absent(repo: AuditRepository, word: str, run: Run) -> bool:
     if (
         not plain(word)
         or "://" in word
-        or (word.startswith("/")
-        and run.source not in ("docker", "compose"))
+        or (word.startswith("/") and run.source not in ("docker", "compose"))
     ):
         return False
     name = word.rpartition("/")[2]
@@ -252,10 +244,8 @@ def _absent(repo: AuditRepository, word: str, run: Run) -> bool:
 def _made(repo: AuditRepository, name: str, run: Run) -> bool:
     """Tell whether some command of the same file writes a file of that name."""
     text = repo.text(run.path)
-    return (
-        any(m.endswith(name) for m in _WRITES.findall(text))
-        or (text.count(name) > 1
-        and "COPY --from" in text)
+    return any(m.endswith(name) for m in _WRITES.findall(text)) or (
+        text.count(name) > 1 and "COPY --from" in text
     )
 
 
@@ -285,12 +275,16 @@ def _targets(repo: AuditRepository) -> Iterator[Hit]:
 
 def _opaque(text: str) -> bool:
     """Tell whether a Makefile has targets that a reader does not see."""
-    return bool(re.search(r"^\s{0,4}-?include\b|^[^\t#\n]{0,80}%[^\n]{0,80}:|^\$[({]", text, re.MULTILINE))
+    return bool(
+        re.search(r"^\s{0,4}-?include\b|^[^\t#\n]{0,80}%[^\n]{0,80}:|^\$[({]", text, re.MULTILINE)
+    )
 
 
 def _phony(text: str) -> list[str]:
     return [
-        w for m in re.findall(r"^\.PHONY\s{0,4}:([^\n]{0,2000})", text, re.MULTILINE) for w in m.split()
+        w
+        for m in re.findall(r"^\.PHONY\s{0,4}:([^\n]{0,2000})", text, re.MULTILINE)
+        for w in m.split()
     ]
 
 

@@ -10,6 +10,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline import Definition, definition, importable
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import closest
+from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.undefined import Undefined, undefined
 from mlops_advisor.tools.evidence.view import View, dotted, last, names_read
 
@@ -149,12 +150,17 @@ def _certain(repo: AuditRepository, view: View, node: ast.ImportFrom, path: str)
     if node.level:
         return True
     module = node.module or ""
-    installed = {n.replace("-", "_") for r in repo.requirements for n in r.names}
     return (
         not view.module.notebook
-        and module.partition(".")[0].lower() not in installed
+        and module.partition(".")[0].lower() not in _installed(repo)
         and importable(repo, module, view.path) == path
     )
+
+
+@shared
+def _installed(repo: Repository) -> frozenset[str]:
+    """Names of packages that requirement files list, as they would be imported."""
+    return frozenset(n.replace("-", "_") for r in repo.requirements for n in r.names)
 
 
 # --- arguments ----------------------------------------------------------------------------------
@@ -165,8 +171,7 @@ def _arguments(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
     if (
         view.spreads(call)
         or not _plain(target)
-        or (view.inside(call, ast.Try)
-        and _type_error(view, call))
+        or (view.inside(call, ast.Try) and _type_error(view, call))
     ):
         return
     args = function.args

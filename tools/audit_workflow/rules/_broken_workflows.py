@@ -66,7 +66,7 @@ def _jobs(repo: AuditRepository, root: str, path: str, doc: Node) -> Iterator[Hi
                 hint = f" There is `{near}`." if near else ""
                 why = f"`{name}` needs the job `{node.text}`, which does not exist.{hint}"
                 yield Hit(path, node.line, why, severity=HIGH, confidence=0.95)
-        yield from _expressions(path, name, job, jobs, {n.text for n in needs}, inputs)
+        yield from _expressions(path, name, job, jobs, inputs)
         yield from _uses(repo, root, path, job)
         yield from _pushed(path, job)
 
@@ -104,16 +104,13 @@ def _texts(job: Node) -> Iterator[tuple[int, str]]:
 
 
 def _expressions(
-    path: str,
-    name: str,
-    job: Node,
-    jobs: dict[str, Node],
-    needs: set[str],
-    inputs: frozenset[str] | None,
+    path: str, name: str, job: Node, jobs: dict[str, Node], inputs: frozenset[str] | None
 ) -> Iterator[Hit]:
     steps = {n: s for s in job.list_at("steps") if (n := s.text_at("id"))}
     matrix = job.get("strategy", "matrix")
+    needs = {n.text for n in job.list_at("needs")}
     seen: set[str] = set()
+    wrong: dict[int, list[str]] = {}
     for line, text in _texts(job):
         for why in (
             *_wrong_needs(name, text, jobs, needs),
@@ -123,7 +120,9 @@ def _expressions(
         ):
             if why not in seen:
                 seen.add(why)
-                yield Hit(path, line, why, severity=HIGH, confidence=0.9)
+                wrong.setdefault(line, []).append(why)
+    for line, reasons in wrong.items():
+        yield Hit(path, line, " ".join(reasons[:3]), severity=HIGH, confidence=0.9)
 
 
 def _wrong_needs(name: str, text: str, jobs: dict[str, Node], needs: set[str]) -> Iterator[str]:

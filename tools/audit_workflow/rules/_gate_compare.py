@@ -30,8 +30,8 @@ _FIRST: Final = re.compile(
 _CONDITIONS: Final = re.compile(r"^sagemaker\.workflow\.conditions\.Condition(?:Less|Greater)")
 _CHAMPION: Final = (
     *("champion", "production_", "prod_metric", "prod_score", "prod_model", "prod_acc"),
-    *("prod_rmse", "prod_f1", "prod_auc", "prod_mae", "baseline", "current_best", "previous_"),
-    *("best_model_", "incumbent"),
+    *("prod_rmse", "prod_f1", "prod_auc", "prod_mae", "baseline_", "current_best"),
+    "incumbent",
 )
 
 

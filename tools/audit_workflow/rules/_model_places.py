@@ -30,6 +30,14 @@ _DOWNLOADS: Final = frozenset(
     )
 )
 REMOTE: Final = re.compile(r"^(?:s3a?|gs|abfss?|wasbs?|hdfs|https?)://")
+_COPIES: Final = (
+    "shutil.copy",
+    "shutil.copy2",
+    "shutil.copyfile",
+    "shutil.copytree",
+    "shutil.move",
+)
+_LIVE: Final = re.compile(r"prod|serv|deploy|latest|current|champion|best|(?:^|/)(?:api|app|live)/")
 VERSIONED: Final = re.compile(
     r"\{|\$|v\d|/\d{1,14}(?:/|$)|\d{4}-\d{2}|[0-9a-f]{7,40}|version|sha|@|tpl|huggingface\.co|hub"
 )
@@ -40,7 +48,7 @@ def fixed_places(repo: AuditRepository) -> Iterator[Hit]:
     for path in sorted(repo.code.product):
         text = repo.text(path)
         if repo.code.product[path].notebook or not any(
-            w in text for w in ("s3", "storage", ".list(", "gs://", "blob")
+            w in text for w in ("s3", "storage", ".list(", "gs://", "blob", "shutil.")
         ):
             continue
         view = repo.view(path)
@@ -69,6 +77,10 @@ def _fixed(view: View) -> Iterator[Hit]:
             )
             if key and not VERSIONED.search(key) and not _dynamic(view, call):
                 yield _overwritten(view.path, call.lineno, key)
+        elif name in _COPIES and len(call.args) > 1:
+            target = view.string(call.args[1])
+            if _LIVE.search(target) and "model" in target.lower() and not VERSIONED.search(target):
+                yield _overwritten(view.path, call.lineno, target)
         elif end in (
             "load_model",
             "load",

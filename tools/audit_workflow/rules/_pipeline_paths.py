@@ -128,7 +128,9 @@ def _rules(text: str) -> IgnoreRules:
 
 
 def _submodules(repo: AuditRepository) -> list[str]:
-    return re.findall(r"^\s{0,8}path\s{0,4}=\s{0,4}(\S{1,200})\s*$", repo.text(".gitmodules"), re.MULTILINE)
+    return re.findall(
+        r"^\s{0,8}path\s{0,4}=\s{0,4}(\S{1,200})\s*$", repo.text(".gitmodules"), re.MULTILINE
+    )
 
 
 def closest(name: str, names: list[str]) -> str:

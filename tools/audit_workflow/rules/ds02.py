@@ -53,6 +53,10 @@ _RUN_PLACE: Final = re.compile(r"runs:/|/artifacts\b|mlruns|experiments?/|models
 _NUMBERED: Final = re.compile(r"^models:/[^/@{}]{1,120}/\d{1,5}$")
 _STORES: Final = ("bentoml.",)
 _STORE_ENDS: Final = frozenset(("get", "load_runner", "load_model", "load", "save_to_dir"))
+_COPIED: Final = re.compile(
+    r"\b(?:aws s3 (?:cp|sync)|gsutil (?:-m )?(?:cp|rsync)|gcloud storage cp|mc cp)\s"
+    r"[^&|;]{0,200}?\b\S{0,100}model\S{0,100}\s{1,4}((?:s3|gs)://\S{1,200})"
+)
 _NEWEST: Final = re.compile(
     r"sort_by\([^)]{0,120}Last_?Modified|ls -t\S{0,3}\b[^|]{0,200}\|\s{0,4}head|"
     r"--sort-by[= ]~?(?:creationTimestamp|createTime|creationTime)"
@@ -321,6 +325,17 @@ def _commands(repo: AuditRepository) -> Iterator[Hit]:
                 "The newest object is taken for the model that goes live: any training run, good or"
                 " bad, is released.",
                 "Ask the registry for the version that was approved.",
+            )
+        copied = _COPIED.search(text)
+        if copied and not VERSIONED.search(copied.group(1)) and (run.path, run.line) not in seen:
+            seen.add((run.path, run.line))
+            yield Hit(
+                run.path,
+                run.line,
+                f"`{copied.group(1)[:80]}` is one fixed place: each run overwrites the model there,"
+                " and the one before is gone.",
+                "Copy each model under its version, and let the release name which is served.",
+                confidence=0.7,
             )
         match = re.search(r"models:/[^/@\s\"']{1,120}/(?:latest|Production|Staging)\b", text)
         if match and (run.path, run.line) not in seen:

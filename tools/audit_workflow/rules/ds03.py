@@ -41,6 +41,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.evidence.images import Image
 from mlops_advisor.tools.evidence.parse.tree import Node
+from mlops_advisor.tools.evidence.probes._deploy import says_deploy
 from mlops_advisor.tools.evidence.runs import Run
 
 _MOVING: Final = frozenset(
@@ -64,6 +65,10 @@ _DEPLOYED: Final = re.compile(
     r"(?:--image(?:-uri|-name)?[= ]|set image \S{1,120} \S{1,80}=|image\.tag=|"
     r"--container-image(?:-uri)?[= ])[\"']?([^\s\"']{1,300})"
 )
+_STARTED: Final = re.compile(
+    r"\bdocker (?:pull|run)\s[^\n]{0,1500}?\s[\"']?([^\s\"']{0,300}:latest)(?:[\"']|\s|$)"
+)
+_EXPRESSION: Final = re.compile(r"\$\{\{[^{}]{0,300}\}\}")
 _LATEST: Final = re.compile(r":latest\b")
 _TAG_NAMES: Final = frozenset(
     ("IMAGE_TAG", "TAG", "DOCKER_TAG", "IMG_TAG", "imageTag", "image_tag")
@@ -198,6 +203,14 @@ def _of_commands(runs: list[Run]) -> Iterator[Hit]:
         run, ref = pushed[0]
         why = f"`{ref}` is the only tag pushed: each build overwrites the image before it."
         yield Hit(run.path, run.line, why, "Tag the image with the commit: `NAME:$GITHUB_SHA`.")
+    started = [
+        (r, m.group(1))
+        for r in runs
+        if r.job is not None and says_deploy(r.job) and (m := _STARTED.search(_tight(r.text)))
+    ]
+    for run, ref in started[-1:]:
+        why = f"`{ref}` is deployed: nobody can tell which build runs."
+        yield Hit(run.path, run.line, why, "Deploy the tag of the commit that was built.")
     for run in runs:
         found = _DEPLOYED.search(run.text[:3_000])
         if found and _LATEST.search(
@@ -205,6 +218,11 @@ def _of_commands(runs: list[Run]) -> Iterator[Hit]:
         ):
             why = f"`{found.group(1)}` is deployed: nobody can tell which build runs."
             yield Hit(run.path, run.line, why, "Deploy the tag of the commit that was built.")
+
+
+def _tight(text: str) -> str:
+    """Take the spaces out of `${{ ... }}`, so that a reference is one word."""
+    return _EXPRESSION.sub(lambda m: m.group(0).replace(" ", ""), text[:3_000]) + " "
 
 
 def _untagged(ref: str) -> bool:

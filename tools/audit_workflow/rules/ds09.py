@@ -209,6 +209,8 @@ def _status(view: View, function: AnyFunction, value: ast.expr | None, style: st
         return _status_of_call(view, value)
     if isinstance(value, ast.Dict):
         return _status_of_dict(view, function, value, style)
+    if isinstance(value, ast.Constant) and isinstance(value.value, str):
+        return _ERROR if style == "handler" else _OK
     return _OK if isinstance(value, ast.JoinedStr) else _ERROR
 
 

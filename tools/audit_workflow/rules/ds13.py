@@ -71,6 +71,10 @@ _WEAK: Final = re.compile(
     r"\b(?:aws s3 sync|gsutil|scp |rsync |dvc push|huggingface-cli upload|terraform|pulumi|"
     r"docker[- ]compose)\b"
 )
+_RUNS_IT: Final = re.compile(
+    r"\bdocker run\b[^\n]{0,200}\s-(?:d|-detach|dit|itd|p)\b|\bsystemctl (?:re)?start\b|"
+    r"\bpm2 (?:re)?start\b"
+)
 _DOCS: Final = re.compile(
     r"\bdocs?\b|documentation|gh-?pages|github-?pages|mkdocs|sphinx|\bpages\b|website|storybook|"
     r"pypi|release-?draft|slides",
@@ -159,7 +163,7 @@ def deploy_not_gated_by_tests(repo: AuditRepository) -> Iterator[Hit]:
 def _ungated(repo: AuditRepository) -> Iterator[Hit]:
     names = {(j.path, j.name): j for j in repo.jobs}
     seen: set[str] = set()
-    for job, line in sorted(deploy_jobs(repo), key=lambda found: (found[0].path, found[1])):
+    for job, line in sorted(_deploying(repo), key=lambda found: (found[0].path, found[1])):
         if not job.automatic or job.path in seen or _is_docs(job) or _only_asks(job):
             continue
         text = _text_at(repo, job, line)
@@ -174,6 +178,17 @@ def _ungated(repo: AuditRepository) -> Iterator[Hit]:
             continue
         seen.add(job.path)
         yield _deploys_untested(repo, job, line)
+
+
+def _deploying(repo: AuditRepository) -> list[tuple[Job, int]]:
+    """Jobs that deploy; one that calls itself so may just start a container."""
+    found = deploy_jobs(repo)
+    known = {(j.path, j.name) for j, _ in found}
+    for job in repo.jobs:
+        if (job.path, job.name) not in known and says_deploy(job) and not job.disabled:
+            lines = [c.line for s in job.steps for c in s.commands if _RUNS_IT.search(c.text)]
+            found = [*found, *((job, n) for n in lines[:1])]
+    return found
 
 
 def _deploys_untested(repo: AuditRepository, job: Job, line: int) -> Hit:
@@ -359,7 +374,7 @@ def _to_production(job: Job) -> bool:
 
 
 def _nothing_deployed(repo: AuditRepository) -> Iterator[Hit]:
-    deploying = {(j.path, j.name) for j, _ in deploy_jobs(repo)}
+    deploying = {(j.path, j.name) for j, _ in _deploying(repo)}
     for job in repo.jobs:
         named = bool(_DEPLOY_NAME.search(job.name.replace("_", " ")))
         alone = (

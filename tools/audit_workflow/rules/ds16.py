@@ -80,6 +80,7 @@ _LOADS: Final = frozenset(
     " mlflow.catboost.load_model onnxruntime.InferenceSession tensorflow.keras.models.load_model"
     " keras.models.load_model tensorflow.saved_model.load".split()
 )
+_RELOADS: Final = re.compile(r"reload|refresh|(?:update|swap|switch|change)[-_]?model")
 _CACHED: Final = (
     "cache",
     "lru_cache",
@@ -110,7 +111,11 @@ def monitoring_io_in_request_path(repo: AuditRepository, view: View) -> Iterator
     if view.module.notebook:
         return
     seen: set[tuple[str, int]] = set()
-    hits = [h for e in endpoints(repo, view) if e.does == "predict" for h in _of_endpoint(repo, e)]
+    found = endpoints(repo, view)
+    hits = [h for e in found if e.does == "predict" for h in _of_endpoint(repo, e)]
+    for endpoint in found:
+        if _RELOADS.search(f"{endpoint.route} {endpoint.function.name}".lower()):
+            hits += _reload(repo, endpoint)
     for hit in [*hits, *_loops(view)]:
         if (hit.path, hit.line) not in seen:
             seen.add((hit.path, hit.line))
@@ -148,6 +153,23 @@ def _of_endpoint(repo: AuditRepository, endpoint: Endpoint) -> Iterator[Hit]:
                     also.append((view.path, call.lineno))
     if first is not None:
         yield Hit(first.path, first.line, first.why, also=tuple(also[:4]))
+
+
+def _reload(repo: AuditRepository, endpoint: Endpoint) -> Iterator[Hit]:
+    """Report an endpoint that exchanges the model in memory for whatever it loads."""
+    for view, function in reach(repo, endpoint.view, endpoint.function):
+        tried = any(True for _ in view.below(function, ast.Try))
+        for call in calls_in(view, function):
+            if view.name(call) in _LOADS and not tried:
+                yield Hit(
+                    view.path,
+                    call.lineno,
+                    f"{endpoint.name} exchanges the model for whatever `{view.name(call)}` finds:"
+                    " nothing tries it first or goes back to the last good one.",
+                    "Load into another name, predict a known row with it, and only then exchange.",
+                    confidence=0.6,
+                )
+                return
 
 
 def _waits(view: View, call: ast.Call, name: str) -> bool:

@@ -262,7 +262,9 @@ def _published(repo: AuditRepository, path: str) -> tuple[str, tuple[str, int]] 
                 words = f"compose publishes port {port.published} on all addresses"
                 return words, (work.path, port.line)
     for image, (line, text) in serving_images(repo).items():
-        if "0.0.0.0" in text and path in started_near(repo, image, text):  # noqa: S104 - not bound
+        started = started_near(repo, image, text)
+        texts = (text, *(repo.text(p) for p in started))
+        if path in started and any("0.0.0.0" in t for t in texts):  # noqa: S104 - not bound
             return f"its image listens on all addresses ({image}:{line})", (image, line)
     return None
 

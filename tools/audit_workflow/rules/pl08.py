@@ -272,5 +272,6 @@ def _has_pipefail(repo: AuditRepository, run: Run) -> bool:
         return True
     # `shell: bash`, written out, runs with pipefail; the default shell of a step does not.
     return (
-        run.source == "ci" and re.search(r"^\s{0,20}shell:\s{0,4}bash\s*$", text, re.MULTILINE) is not None
+        run.source == "ci"
+        and re.search(r"^\s{0,20}shell:\s{0,4}bash\s*$", text, re.MULTILINE) is not None
     )
