@@ -182,38 +182,45 @@ def _from_code(repo: Repository) -> Iterator[Command]:
 
 
 def _given(repo: Repository, view: View, call: ast.Call) -> Iterator[Command]:
-    name = view.name(call)
-    if name.startswith("subprocess.") and call.args:
-        node = view.settled(call.args[0])
+    if view.name(call).startswith("subprocess."):
+        node = view.settled(call.args[0]) if call.args else None
         if isinstance(node, ast.List):
-            started = started_by(repo, _strings(view, node.elts))
-            if started is not None:
-                yield _command(view.path, call.lineno, started, "code")
+            yield from _listed(repo, view, call, node, None)
         return
-    script = next(
-        (
-            t
-            for k in ("entry_point", "code", "script", "script_name", "script_path")
-            if (t := view.string(view.arg(call, k))).endswith(".py")
-        ),
-        "",
-    )
-    path = repo.runs.file_named(script.replace(HOLE, "").lstrip("/")) if script else ""
+    path = _script_of(repo, view, call)
     if path:
         yield from _step(view, call, path)
     for key in ("command", "entrypoint"):
         node = view.settled(view.arg(call, key))
         given = view.settled(view.arg(call, "args") or view.arg(call, "arguments"))
         if isinstance(node, ast.List):
-            extra = _strings(view, given.elts) if isinstance(given, ast.List) else []
-            started = started_by(repo, [*_strings(view, node.elts), *extra])
-            if started is not None:
-                yield _command(view.path, call.lineno, started, "code", whole=bool(extra))
+            extra = given if isinstance(given, ast.List) else ast.List(elts=[])
+            yield from _listed(repo, view, call, node, extra)
         elif node is not None and ".py" in (line := view.string(node)):
             for words in words_of(line):
                 started = started_by(repo, words)
                 if started is not None:
                     yield _command(view.path, call.lineno, started, "code")
+
+
+def _listed(
+    repo: Repository, view: View, call: ast.Call, node: ast.List, extra: ast.List | None
+) -> Iterator[Command]:
+    """Read a command given as a list; with `extra`, more may be added when that is empty."""
+    more = extra.elts if extra is not None else []
+    started = started_by(repo, _strings(view, [*node.elts, *more]))
+    if started is not None:
+        whole = extra is None or bool(more)
+        yield _command(view.path, call.lineno, started, "code", whole=whole)
+
+
+def _script_of(repo: Repository, view: View, call: ast.Call) -> str:
+    """Script of this workspace that a step of a managed service starts."""
+    for key in ("entry_point", "code", "script", "script_name", "script_path"):
+        text = view.string(view.arg(call, key))
+        if text.endswith(".py"):
+            return repo.runs.file_named(text.replace(HOLE, "").lstrip("/"))
+    return ""
 
 
 def _strings(view: View, nodes: Iterable[ast.expr]) -> list[str]:

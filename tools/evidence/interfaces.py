@@ -1,4 +1,4 @@
-"""What scripts take: arguments of argparse, click, typer, fire and hydra, positions of `sys.argv`."""
+"""What scripts take: arguments of argparse, click, typer, fire, hydra, and of `sys.argv`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,12 @@ from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
 
 ANY: Final = -1  # number of values when it is not fixed
 
-_CLI_WORDS: Final = (
-    "argv", "argparse", "parse_args", "click", "typer", "import fire", "fire.Fire", "hydra", "absl",
-    "ArgumentParser", "docopt", "plac", "tyro", "simple_parsing", "cyclopts", "gflags", "from_cli",
-    "sacred", "LightningCLI", "tap import", "pydantic_settings", "FlowSpec", "optparse", "invoke",
-    "getopt", "clize", "defopt", "kedro", "app.flags", "luigi", "streamlit", "dagster", "locust",
-    "pyrallis", "confuse", "ConfigArgParse", "configargparse", "BaseSettings", "ZConfig", "traitlets",
-)  # fmt: skip
+_CLI_WORDS: Final = tuple(
+    "argv argparse parse_args click typer fire.Fire hydra absl ArgumentParser docopt plac tyro"
+    " simple_parsing cyclopts gflags from_cli sacred LightningCLI optparse invoke getopt clize"
+    " defopt kedro app.flags luigi streamlit dagster locust pyrallis confuse ConfigArgParse"
+    " configargparse BaseSettings ZConfig traitlets FlowSpec pydantic_settings".split()
+)
 _HYDRA_FLAGS: Final = frozenset(
     "--multirun -m --config-name -cn --config-path -cp --config-dir -cd --help -h --hydra-help"
     " --version --cfg -c --job --package -p --info -i --run -r --resolve --shell-completion -sc"
@@ -71,7 +70,7 @@ class Interface:
 
 
 def interface_of(repo: Repository, path: str) -> Interface | None:
-    """What a script takes; None when that cannot be told."""
+    """Find what a script takes; None when that cannot be told."""
     key = ("arguments.interface", path)
     if key not in repo.shared:
         view = repo.view(path) if path in repo.python else None
@@ -149,9 +148,9 @@ def _leaks(view: View, makers: list[ast.Call]) -> bool:
     local = {f.name for f in view.functions}
     for call in view.calls:
         given = [*call.args, *(k.value for k in call.keywords)]
-        if any(isinstance(a, ast.Name) and a.id in names for a in given):
-            if not (isinstance(call.func, ast.Name) and call.func.id in local):
-                return True
+        own = isinstance(call.func, ast.Name) and call.func.id in local
+        if not own and any(isinstance(a, ast.Name) and a.id in names for a in given):
+            return True
     return any(
         last(view.name(c)) in ("add_cli_args", "add_argparse_args", "register") for c in view.calls
     )
@@ -275,10 +274,9 @@ def _clicked(view: View, function: AnyFunction, made: ast.Call | None) -> Interf
 
 
 def _typer(view: View) -> Interface | None:
-    names = [view.name(c) for c in view.calls]
-    if "typer" not in view.module.roots:
-        return None
-    if any(last(n) in ("add_typer", "callback") for n in names):
+    ends = {last(view.name(c)) for c in view.calls}
+    ends.update(last(view.name(d)) for f in view.functions for d in f.decorator_list)
+    if "typer" not in view.module.roots or ends & {"add_typer", "callback"}:
         return None
     for call in view.calls:
         if view.name(call) == "typer.run" and call.args and isinstance(call.args[0], ast.Name):
@@ -290,12 +288,9 @@ def _typer(view: View) -> Interface | None:
         for decorator in function.decorator_list:
             made = view.name(decorator)
             if made.startswith("typer.Typer()") and last(made) == "command":
-                given = ""
-                if isinstance(decorator, ast.Call):
-                    given = view.string(view.arg(decorator, "name", 0))
+                call_ = decorator if isinstance(decorator, ast.Call) else None
+                given = view.string(view.arg(call_, "name", 0)) if call_ is not None else ""
                 commands[given or function.name.replace("_", "-")] = _typed(view, function)
-            elif last(made) == "callback":
-                return None
     if len(commands) == 1:
         return next(iter(commands.values()))
     return Interface(view.path, 1, "typer", (), commands) if commands else None

@@ -32,7 +32,7 @@ from mlops_advisor.tools.evidence.view import View
 
 _MAX_TREE_CHARS: Final = 512 << 10
 _KEPT_CHARS: Final = 3 << 20  # a tree takes some 32 bytes a character: 100 MB
-_KEPT_VIEWS: Final = 256
+_KEPT_VIEWS: Final = 1_024
 _DOC_SUFFIXES: Final = (".md", ".markdown", ".rst", ".adoc")
 _DOC_NAMES: Final = ("readme", "readme.txt", "contributing.txt")
 # Folders whose files show how a thing could be done, not that it is done here.

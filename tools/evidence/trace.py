@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, cast
 
 from mlops_advisor.tools.evidence.code import ML_ROOTS, is_test_path
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.trace_calls import library
 from mlops_advisor.tools.evidence.trace_model import (
     Choice,
@@ -38,6 +38,7 @@ from mlops_advisor.tools.evidence.trace_model import (
     Shuffle,
     Sort,
     Split,
+    Step,
     Trace,
     Transform,
     Value,
@@ -65,6 +66,7 @@ __all__ = (
     "Shuffle",
     "Sort",
     "Split",
+    "Step",
     "Trace",
     "Transform",
     "Value",
@@ -90,6 +92,7 @@ _MAYBE: Final = (
 _ROOTS: Final = ML_ROOTS | frozenset(
     "pandas numpy polars datasets joblib dask cudf pyarrow scipy ray modin vaex kedro".split()
 )
+_PARTS: Final = 2
 _MAX_STEPS_ALL: Final = 1_000_000  # of all modules together
 
 
@@ -134,10 +137,24 @@ def _concerned(repo: Repository, path: str) -> bool:
     text = repo.text(path)
     if any(w in text for w in _WORDS):
         return True
+    if path in _assembling(repo):
+        return True
     if not any(w in text for w in _MAYBE):
         return False
     near = (path, *repo.code.edges.get(path, ()))
     return any(repo.python[p].roots & _ROOTS for p in near if p in repo.python)
+
+
+@shared
+def _assembling(repo: Repository) -> frozenset[str]:
+    """Modules that put data and models together from functions which they import."""
+    code = repo.code
+    holding = {p for p in code.product if any(w in repo.text(p) for w in _WORDS)}
+    return frozenset(
+        path
+        for path, edges in code.edges.items()
+        if len(edges & holding) >= _PARTS or (edges & holding and path in repo.flows.modules)
+    )
 
 
 def _traced(repo: Repository, view: View) -> Trace:

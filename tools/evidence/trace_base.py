@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
-from mlops_advisor.tools.evidence.trace_model import Const, Event, Kind, Role, Value
+from mlops_advisor.tools.evidence.trace_model import Const, Event, Kind, Role, Step, Value
 from mlops_advisor.tools.evidence.view import AnyFunction, View
 
 E = TypeVar("E", bound=Event)
@@ -114,6 +114,7 @@ class Base:
         self.within: list[str] = []
         self.branch: list[tuple[int, int]] = []
         self.loops: list[int] = []
+        self.calls: list[Step] = []
         self.frames: dict[str, Frame] = {}
         self.refs: dict[str, Value] = {}
 
@@ -230,6 +231,7 @@ class Base:
                 branch=tuple(self.branch),
                 within=tuple(self.within),
                 loops=tuple(self.loops),
+                calls=tuple(self.calls),
                 **fields,
             )
         )

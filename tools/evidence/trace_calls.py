@@ -43,6 +43,7 @@ from mlops_advisor.tools.evidence.trace_model import (
     Kind,
     Predict,
     Role,
+    Step,
     Transform,
     Value,
 )
@@ -178,7 +179,9 @@ def _run_callbacks(m: Machine, c: Site) -> None:
             first = (c.receiver,)
         else:
             first = tuple(v for v in c.args if v.kind == "data")[:1]
+        m.calls.append(Step(c.frame.view.path, c.line, bound=False))
         m.inline(value, first, {}, within=c.name)
+        m.calls.pop()
 
 
 def _called_object(m: Machine, c: Site) -> Value | None:

@@ -9,7 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.evidence.trace_base import MAX_ITEMS, Body, Code, Frame, Site
 from mlops_advisor.tools.evidence.trace_expressions import Expressions
-from mlops_advisor.tools.evidence.trace_model import Value
+from mlops_advisor.tools.evidence.trace_model import Step, Value
 from mlops_advisor.tools.evidence.trace_names import SUBMITS
 from mlops_advisor.tools.evidence.view import AnyFunction
 
@@ -49,10 +49,16 @@ class Inlining(Expressions):
             and not all(v.known or v.kind != "unknown" for v in args)
         )
         if callee is not None and callee.id in self.code:
-            if callee.kind == "class":
-                return self.instance(callee, args, named)
-            if self._may_inline(callee):
-                result = self.inline(callee, args, named)
+            bound = self.code[callee.id].owner is not None
+            self.calls.append(Step(frame.view.path, node.lineno, bound))
+            try:
+                if callee.kind == "class":
+                    return self.instance(callee, args, named)
+                may = self._may_inline(callee)
+                result = self.inline(callee, args, named) if may else None
+            finally:
+                self.calls.pop()
+            if result is not None:
                 return self._after(node, frame, callee, last, receiver, args, named, result)
         name = callee.name if callee is not None and callee.kind in ("ref", "function") else ""
         if not name and receiver is not None:

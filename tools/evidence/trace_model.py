@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 Role: TypeAlias = Literal["", "train", "test", "validation"]
 Kind: TypeAlias = Literal[
@@ -90,13 +90,22 @@ _MAX_STEPS: Final = 60
 _MAX_ANCESTORS: Final = 4_000
 
 
+class Step(NamedTuple):
+    """A call that led to an event; `bound` when it is a method, which holds its own data."""
+
+    path: str
+    line: int
+    bound: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """Something that the program does.
 
     `name` is the full name of the call. `branch` tells which sides of which conditions led here,
     `within` through which calls a function that was handed over is run (`study.optimize`).
-    `loops` are the lines of the loops around the call, the outermost first.
+    `loops` are the lines of the loops around the call, the outermost first. `calls` are the calls
+    of functions of the repository that led here, the outermost first.
     `entry` is the number of the run: one for the top level, one for each function that nothing
     in the module calls. `function` is the name of the function that holds the line.
     """
@@ -110,6 +119,7 @@ class Event:
     branch: tuple[tuple[int, int], ...] = ()
     within: tuple[str, ...] = ()
     loops: tuple[int, ...] = ()
+    calls: tuple[Step, ...] = ()
 
     def excludes(self, other: Event) -> bool:
         """Tell whether the two stand on different sides of one condition."""

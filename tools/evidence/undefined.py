@@ -42,12 +42,13 @@ _BY_MAGIC: Final = re.compile(
 _QUIET: Final = frozenset(
     ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
 )
+_TYPE_PARAMETERS: Final = ("TypeVar", "ParamSpec", "TypeVarTuple")
 _START: Final[_Position] = (0, 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Undefined:
-    """One use of a name.  `kind`: never bound, late (bound only below), maybe (bound in a `try`)."""
+    """One use of a name.  `kind`: never bound, late (bound below), maybe (bound in a `try`)."""
 
     name: str
     line: int
@@ -107,11 +108,8 @@ class _Names:
     def _within(scope: ast.AST, child: ast.AST) -> bool:
         """Tell whether a child of a scope's node is evaluated in that scope, not around it."""
         if isinstance(scope, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            return child in scope.body or child.__class__.__name__ in (
-                "TypeVar",
-                "ParamSpec",
-                "TypeVarTuple",
-            )
+            # Decorators, defaults and bases are no statements.
+            return isinstance(child, ast.stmt) or child.__class__.__name__ in _TYPE_PARAMETERS
         if isinstance(scope, ast.Lambda):
             return child is scope.body
         if isinstance(scope, _COMPREHENSIONS):
@@ -135,34 +133,48 @@ class _Names:
         for name in view.of(ast.Name):
             if isinstance(name.ctx, ast.Store):
                 self._bind(self._binding_scope(name), name.id, self._effective(name), name)
-        for function in view.of(ast.FunctionDef, ast.AsyncFunctionDef):
-            self._bind(self._scope(function), function.name, _position(function), function)
-            self._arguments(function, function.args)
-            self._type_parameters(function)
         for lambda_ in view.of(ast.Lambda):
             self._arguments(lambda_, lambda_.args)
+        for function in view.functions:
+            self._here(function, function.name)
+            self._arguments(function, function.args)
+            self._type_parameters(function)
         for cls in view.of(ast.ClassDef):
-            self._bind(self._scope(cls), cls.name, _position(cls), cls)
+            self._here(cls, cls.name)
             self._type_parameters(cls)
-        for imported in view.of(ast.Import, ast.ImportFrom):
-            for alias in getattr(imported, "names", ()):
-                name = alias.asname or alias.name.partition(".")[0]
-                self._bind(self._scope(imported), name, _position(imported), imported)
+        imports: list[ast.Import | ast.ImportFrom] = [
+            *view.of(ast.Import),
+            *view.of(ast.ImportFrom),
+        ]
+        for imported in imports:
+            for alias in imported.names:
+                self._here(imported, alias.asname or alias.name.partition(".")[0])
+        self._collect_patterns()
+        self._collect_outer()
+
+    def _collect_patterns(self) -> None:
+        view = self._view
         for handler in view.of(ast.ExceptHandler):
-            if handler.name:
-                self._bind(self._scope(handler), handler.name, _position(handler), handler)
-        for match in view.of(ast.MatchAs, ast.MatchStar):
-            if found := getattr(match, "name", None):
-                self._bind(self._scope(match), found, _position(match), match)
-        for mapping in view.of(ast.MatchMapping):
-            if mapping.rest:
-                self._bind(self._scope(mapping), mapping.rest, _position(mapping), mapping)
-        for declared in view.of(ast.Global, ast.Nonlocal):
-            for name in getattr(declared, "names", ()):
-                scope = self._scope(declared)
-                self._outer.add((scope, name))
-                if isinstance(declared, ast.Global):
-                    self._bind(view.tree, name, _START, declared)
+            self._here(handler, handler.name)
+        for kind in (ast.MatchAs, ast.MatchStar, ast.MatchMapping):
+            for match in view.of(kind):
+                self._here(match, getattr(match, "rest" if kind is ast.MatchMapping else "name"))
+
+    def _here(self, node: ast.AST, name: str | None) -> None:
+        """Note that a node binds a name in the scope around it."""
+        if name:
+            self._bind(self._scope(node), name, _position(node), node)
+
+    def _collect_outer(self) -> None:
+        declared: list[ast.Global | ast.Nonlocal] = [
+            *self._view.of(ast.Global),
+            *self._view.of(ast.Nonlocal),
+        ]
+        for node in declared:
+            for name in node.names:
+                self._outer.add((self._scope(node), name))
+                if isinstance(node, ast.Global):
+                    self._bind(self._view.tree, name, _START, node)
 
     def _arguments(self, scope: _Scope, args: ast.arguments) -> None:
         plain = [*args.posonlyargs, *args.args, *args.kwonlyargs]
@@ -248,13 +260,14 @@ class _Names:
         """Tell whether every binding of the scope itself comes after the use."""
         if not isinstance(scope, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef)):
             return None
-        bindings = self._bound.get(scope, {}).get(name.id)
-        if not bindings or (scope, name.id) in self._outer:
-            return None
-        if isinstance(scope, ast.Module) and name.id in self._known:
-            return None
+        bindings = self._bound.get(scope, {}).get(name.id, [])
         at = _position(name)
-        if any(position <= at for position, _ in bindings):
+        if not bindings or any(position <= at for position, _ in bindings):
+            return None
+        top = isinstance(scope, ast.Module)
+        # `x += 1` at the top of a module: the cell that makes it may have been cut.
+        changed = any(name is node for _, node in bindings)
+        if (scope, name.id) in self._outer or (top and (changed or name.id in self._known)):
             return None
         loops = {n for n in self._view.above(name) if isinstance(n, _LOOPS)}
         for _, node in bindings:
@@ -262,35 +275,31 @@ class _Names:
                 return None
             if isinstance(self._view.parent(node), ast.NamedExpr):
                 return None
-        first = min(position for position, _ in bindings)[0]
-        own = any(name is node for _, node in bindings)
-        if own and isinstance(scope, ast.Module):
-            return None  # `x += 1` in a module: a notebook's cells may have been cut
-        return Undefined(name.id, name.lineno, "late", first)
+        return Undefined(name.id, name.lineno, "late", min(p for p, _ in bindings)[0])
 
     # --- names bound only in a `try` that may fail ------------------------------------------
 
     def _maybe(self, loads: list[tuple[ast.Name, _Scope]]) -> Iterator[Undefined]:
         uses: dict[tuple[_Scope, str], list[ast.Name]] = {}
-        for name, scope in loads:
-            uses.setdefault((scope, name.id), []).append(name)
+        for load, at in loads:
+            uses.setdefault((at, load.id), []).append(load)
         for try_ in self._view.of(ast.Try):
-            if not any(_falls_through(h) for h in try_.handlers):
+            if try_.finalbody or not any(_falls_through(h) for h in try_.handlers):
                 continue
             scope = self._scope(try_)
-            for name, bindings in self._bound.get(scope, {}).items():
-                inside = [n for _, n in bindings if self._first_in(n, try_)]
-                if not inside or len(inside) != len(bindings) or (scope, name) in self._outer:
+            for name, line in _assigned_in(try_):
+                bindings = self._bound.get(scope, {}).get(name, [])
+                own = all(isinstance(self._view.parent(n), ast.Assign) for _, n in bindings)
+                inside = all(self._view.parent(self._statement(n)) is try_ for _, n in bindings)
+                if not (own and inside) or (scope, name) in self._outer:
                     continue
-                for use in uses.get((scope, name), ()):
-                    if self._follows(use, try_):
-                        yield Undefined(name, use.lineno, "maybe", inside[0].lineno)  # type: ignore[attr-defined]
-                        break
+                found = (u for u in uses.get((scope, name), ()) if self._follows(u, try_))
+                use = next(found, None)
+                if use is not None:
+                    yield Undefined(name, use.lineno, "maybe", line)
 
-    def _first_in(self, node: ast.AST, try_: ast.Try) -> bool:
-        """Tell whether a binding is a plain assignment in the body of a `try`, and not guarded."""
-        statement = self._view.statement(node)
-        return isinstance(statement, ast.Assign) and statement in try_.body
+    def _statement(self, node: ast.AST) -> ast.AST:
+        return self._view.statement(node) or node
 
     def _follows(self, use: ast.Name, try_: ast.Try) -> bool:
         """Tell whether a use comes after a `try` in the same block, with no condition around it."""
@@ -336,6 +345,15 @@ def _falls_through(handler: ast.ExceptHandler) -> bool:
         if name not in _QUIET:
             return False
     return True
+
+
+def _assigned_in(try_: ast.Try) -> Iterator[tuple[str, int]]:
+    """Plain names that the statements right in the body of a `try` give a value."""
+    for statement in try_.body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, statement.lineno
 
 
 def _id(node: ast.expr) -> str:

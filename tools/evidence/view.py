@@ -32,6 +32,7 @@ _MAX_CHAIN: Final = 24
 _MAX_MADE: Final = 3
 _MAX_STRING: Final = 500
 _MAX_DEPTH: Final = 20
+_MAX_STEPS: Final = 400  # of putting one text together: `x = x + x` doubles each time
 _JOINERS: Final = ("os.path.join", "pathlib.Path", "pathlib.PurePath", "pathlib.PosixPath", "str")
 _WRAPPERS: Final = (".resolve", ".absolute", ".as_posix", ".expanduser", ".__str__")
 
@@ -51,7 +52,9 @@ class View:
         self._by_type: dict[type, list[Any]] = {}
         self._index()
         self._cache: dict[tuple[str, ast.AST | None], str] = {}
+        self._names: dict[ast.AST, str] = {}
         self._scopes: dict[ast.AST, ScopeNode] = {}
+        self._strings = 0  # steps left for the text that is being put together
 
     def _index(self) -> None:
         parent, by_type, fields = self._parent, self._by_type, _FIELDS
@@ -75,13 +78,13 @@ class View:
     def of(self, *types: type[N]) -> list[N]:
         """Nodes of some types, in the order of the source within each type."""
         if len(types) == 1:
-            return list(self._by_type.get(types[0], ()))
+            return self._by_type.get(types[0], [])
         return [n for t in types for n in self._by_type.get(t, ())]
 
     @property
     def calls(self) -> list[ast.Call]:
         """Every call, in the order of the source (an outer call before those inside it)."""
-        return list(self._by_type.get(ast.Call, ()))
+        return self._by_type.get(ast.Call, [])
 
     @property
     def functions(self) -> list[AnyFunction]:
@@ -227,16 +230,20 @@ class View:
 
         `?` stands for what has no name; empty for a literal.
         """
-        if isinstance(node, ast.Call):
-            node = node.func
-        raw = dotted(node)
-        if not raw:
+        if node is None:
             return ""
-        scope = self.scope(node) if node is not None else None
-        key = (raw, scope)
-        found = self._cache.get(key)
-        if found is None:
-            found = self._cache[key] = self._resolved(raw, node, 0)
+        known = self._names.get(node)
+        if known is not None:
+            return known
+        inner = node.func if isinstance(node, ast.Call) else node
+        raw = dotted(inner)
+        found = ""
+        if raw:
+            key = (raw, self.scope(inner))
+            found = self._cache.get(key, "")
+            if not found:
+                found = self._cache[key] = self._resolved(raw, inner, 0)
+        self._names[node] = found
         return found
 
     def _resolved(self, raw: str, near: ast.AST | None, depth: int) -> str:
@@ -321,11 +328,14 @@ class View:
 
         Follows names, f-strings, `+`, `%`, `/` on paths, `os.path.join` and `os.getenv` defaults.
         """
+        if not depth:
+            self._strings = _MAX_STEPS
         text = self._string(node, depth)
         return "" if not text.replace(HOLE, "").strip("/ ") else text[:_MAX_STRING]
 
     def _string(self, node: ast.expr | None, depth: int) -> str:
-        if depth > _MAX_DEPTH:
+        self._strings -= 1
+        if depth > _MAX_DEPTH or self._strings < 0:
             return HOLE
         node = self.settled(node)
         if isinstance(node, ast.Constant):

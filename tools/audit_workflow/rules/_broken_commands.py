@@ -63,35 +63,33 @@ def _contract(repo: AuditRepository, command: Command, interface: Interface) -> 
     given: set[str] = set()
     plain_words = 0
     words = list(command.words)
-    here = interface
-    while words:
+    here: Interface | None = interface
+    while words and here is not None:
         word = words.pop(0)
         flag, equals, _ = word.partition("=")
         if flag in _HELP:
             return
         if not (_LONG.match(word) or _SHORT.match(flag)):
+            plain_words += not here.commands
             if here.commands:
-                found = here.commands.get(word) or here.commands.get(word.replace("_", "-"))
-                if found is None:
-                    if plain(word) and not here.open and not _UNKNOWN.search(word):
-                        yield _no_command(repo, command, word, here)
-                    return
-                here = found
-            else:
-                plain_words += 1
+                yield from _no_command(repo, command, word, here)
+                here = _below(here, word)
             continue
         argument = here.takes(flag)
         if argument is None:
-            if not (here.open or _UNKNOWN.search(flag)) and _worth(flag, here):
-                yield _no_flag(repo, command, flag, here)
-            words = _skip(words, 1 if not equals else 0)
-            continue
-        given.add(argument.name)
-        yield from _choice(repo, command, argument, word, words)
+            yield from _no_flag(repo, command, flag, here)
+        else:
+            given.add(argument.name)
+            yield from _choice(repo, command, argument, word, words)
         if not equals:
-            words = _skip(words, argument.values)
-    if command.complete and command.whole:
-        yield from _lacking(repo, command, here, given, plain_words)
+            words = _skip(words, argument.values if argument is not None else 1)
+    if here is not None and command.complete and command.whole:
+        yield from _lacking(command, here, given, plain_words)
+
+
+def _below(interface: Interface, word: str) -> Interface | None:
+    """Sub-command that a word names."""
+    return interface.commands.get(word) or interface.commands.get(word.replace("_", "-"))
 
 
 def _skip(words: list[str], count: int) -> list[str]:
@@ -114,28 +112,35 @@ def _where(repo: AuditRepository, command: Command, text: str) -> int:
     return found if 0 < found <= command.line + 60 else command.line
 
 
-def _no_flag(repo: AuditRepository, command: Command, flag: str, interface: Interface) -> Hit:
+def _no_flag(
+    repo: AuditRepository, command: Command, flag: str, interface: Interface
+) -> Iterator[Hit]:
+    if interface.open or _UNKNOWN.search(flag) or not _worth(flag, interface):
+        return
     line = _where(repo, command, flag.lstrip("-"))
     also = ((interface.path, interface.line),)
     if interface.kind == "none":
         why = f"`{command.script}` reads no arguments, so `{flag}` does nothing."
         fix = f"Read `{flag}` in `{command.script}`, or leave it out."
-        return Hit(command.path, line, why, fix, also=also, severity=MEDIUM, confidence=0.8)
+        yield Hit(command.path, line, why, fix, also=also, severity=MEDIUM, confidence=0.8)
+        return
     near = closest(flag, interface.flags)
-    hint = (
-        f" It has `{near}`."
-        if near
-        else f" It takes {', '.join(interface.flags[:8]) or 'no flags'}."
-    )
-    why = f"`{command.script}` takes no `{flag}`, so the command ends with an error.{hint}"
-    return Hit(command.path, line, why, also=also, severity=HIGH, confidence=0.9)
+    takes = ", ".join(interface.flags[:8]) or "no flags"
+    hint = f"It has `{near}`." if near else f"It takes {takes}."
+    why = f"`{command.script}` takes no `{flag}`, so the command ends with an error. {hint}"
+    yield Hit(command.path, line, why, also=also, severity=HIGH, confidence=0.9)
 
 
-def _no_command(repo: AuditRepository, command: Command, word: str, interface: Interface) -> Hit:
+def _no_command(
+    repo: AuditRepository, command: Command, word: str, interface: Interface
+) -> Iterator[Hit]:
+    known = _below(interface, word) is not None
+    if known or interface.open or not plain(word) or _UNKNOWN.search(word):
+        return
     names = ", ".join(f"`{n}`" for n in sorted(interface.commands)[:8])
     why = f"`{command.script}` has no command `{word}`; it has {names}."
-    line = _where(repo, command, word)
-    return Hit(command.path, line, why, also=((interface.path, interface.line),), severity=HIGH)
+    also = ((interface.path, interface.line),)
+    yield Hit(command.path, _where(repo, command, word), why, also=also, severity=HIGH)
 
 
 def _choice(
@@ -146,14 +151,12 @@ def _choice(
     value = word.partition("=")[2] if "=" in word else (words[0] if words else "")
     if value and not _UNKNOWN.search(value) and value not in argument.choices:
         shown = ", ".join(argument.choices[:8])
-        why = f"`{argument.flags[0] if argument.flags else argument.name}` is {value!r}, but one of {shown} is taken."
+        why = f"`{argument.name}` is {value!r}, but the script takes one of {shown}."
         line = _where(repo, command, value)
         yield Hit(command.path, line, why, also=((command.script, argument.line),), severity=HIGH)
 
 
-def _lacking(
-    repo: AuditRepository, command: Command, here: Interface, given: set[str], plain_words: int
-) -> Iterator[Hit]:
+def _lacking(command: Command, here: Interface, given: set[str], plain_words: int) -> Iterator[Hit]:
     if here.commands or here.kind == "none":
         return
     flags = [a for a in here.arguments if a.flags and a.required and a.name not in given]
@@ -180,13 +183,13 @@ def _runs(repo: AuditRepository) -> Iterator[Run]:
 
 
 def _brought(repo: AuditRepository) -> frozenset[str]:
-    """Files that hold commands which bring files from elsewhere, or check out another repository."""
+    """Files with commands that bring files from elsewhere or check out another repository."""
     found = {r.path for r in repo.runs.everything if _BROUGHT.search(r.text)}
     for job in repo.jobs:
         for step in job.steps:
-            if step.inputs is not None and step.uses.startswith("actions/checkout"):
-                if step.inputs.text_at("repository"):
-                    found.add(job.path)
+            checkout = step.uses.startswith("actions/checkout")
+            if checkout and step.inputs is not None and step.inputs.text_at("repository"):
+                found.add(job.path)
     return frozenset(found)
 
 

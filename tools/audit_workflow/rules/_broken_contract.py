@@ -1,4 +1,4 @@
-"""Contracts by name that do not hold: configuration keys, parameters of projects, answers of services."""
+"""Contracts by name that do not hold: configuration keys, parameters, answers of services."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def _projects(repo: AuditRepository) -> Iterator[Hit]:
                     and call.lineno == hit.call.line
                     and view.name(call) == hit.call.name
                 ):
-                    yield from _started(repo, view, call, points)
+                    yield from _started(view, call, points)
 
 
 def _environment(repo: AuditRepository, path: str, doc: Node) -> Iterator[Hit]:
@@ -201,9 +201,7 @@ def _placeholders(path: str, name: str, point: Node) -> Iterator[Hit]:
             yield Hit(path, command.line, why, f"Add `{hole}` below `parameters`.", severity=HIGH)
 
 
-def _started(
-    repo: AuditRepository, view: View, call: ast.Call, points: dict[str, dict[str, Node]]
-) -> Iterator[Hit]:
+def _started(view: View, call: ast.Call, points: dict[str, dict[str, Node]]) -> Iterator[Hit]:
     target = view.string(view.arg(call, "uri", 0)).replace("{}", "").strip("/.")
     fits = [
         p
@@ -262,7 +260,7 @@ def _stages(repo: AuditRepository) -> Iterator[Hit]:
                 body = stage.child("do") or stage
                 if stage.child("foreach") is None and stage.child("matrix") is None:
                     yield from _parameters(repo, file.path, base, doc, body)
-                yield from _inputs(repo, file.path, base, name, body, outs)
+                yield from _inputs(repo, file.path, name, body, outs)
 
 
 def _names(stage: Node, key: str) -> list[str]:
@@ -290,9 +288,9 @@ def _parameters(
 
 
 def _inputs(
-    repo: AuditRepository, path: str, base: str, name: str, stage: Node, outs: set[str]
+    repo: AuditRepository, path: str, name: str, stage: Node, outs: set[str]
 ) -> Iterator[Hit]:
-    folder = join(base, stage.text_at("wdir"))
+    folder = join(folder_of(path), stage.text_at("wdir"))
     for node in stage.list_at("deps"):
         text = node.text
         if not plain(text) or not text:
@@ -373,7 +371,7 @@ def _answer(view: View, function: AnyFunction) -> _Answer | None:
             not isinstance(k, ast.Constant) for k in value.keys
         ):
             return None
-        keys.update(f"{k.value}" for k in value.keys if isinstance(k, ast.Constant))
+        keys.update(str(k.value) for k in value.keys if isinstance(k, ast.Constant))
     return (frozenset(keys), view.path, function.lineno) if keys else None
 
 

@@ -16,7 +16,8 @@ from mlops_advisor.tools.evidence.parsed import Manifest
 from mlops_advisor.tools.evidence.workloads import Workload
 
 _PORT: Final = re.compile(
-    r"(?:--port[= ]\s{0,2}|--server\.port[= ]\s{0,2}|\s-p\s|--bind[= ]\s{0,2}[\w.]{0,40}:|\s-b\s\s{0,2}[\w.\"']{0,40}:|"
+    r"(?:--port[= ]\s{0,2}|--server\.port[= ]\s{0,2}|\s-p\s|--bind[= ]\s{0,2}[\w.]{0,40}:|"
+    r"\s-b\s\s{0,2}[\w.\"']{0,40}:|"
     r"--http-port[= ]|runserver\s[\d.]{0,16}:)(\d{2,5})\b"
 )
 _DEFAULTS: Final = (
@@ -106,7 +107,8 @@ def _declared(path: str, doc: Node, repo: AuditRepository) -> Iterator[Hit]:
         for name, service in doc.pairs("services"):
             for item in _used(service, kind):
                 if item.text not in known and item.text not in ("default", "host", "none"):
-                    why = f"`{name}` uses the {kind[:-1]} `{item.text}`, which the file does not declare."
+                    what = f"the {kind[:-1]} `{item.text}`"
+                    why = f"`{name}` uses {what}, which the file does not declare."
                     fix = f"Add `{item.text}:` below `{kind}:`."
                     yield Hit(path, item.line, why, fix, severity=HIGH, confidence=0.9)
 
@@ -229,7 +231,8 @@ def _images(repo: AuditRepository) -> Iterator[Hit]:
         exposed = [i for i in instructions[last:] if i.name == "EXPOSE"]
         numbers = {w.partition("/")[0] for i in exposed for w in i.text.split()}
         if numbers and all(n.isdigit() for n in numbers) and port not in numbers:
-            why = f"The image exposes {', '.join(sorted(numbers))}, but the process listens on {port}."
+            shown = ", ".join(sorted(numbers))
+            why = f"The image exposes {shown}, but the process listens on {port}."
             yield Hit(path, exposed[0].line, why, also=((path, started[0]),), severity=MEDIUM)
         for item in instructions[last:]:
             probed = _PROBE_URL.search(item.text) if item.name == "HEALTHCHECK" else None
@@ -278,7 +281,8 @@ def _selector(manifest: Manifest) -> Iterator[Hit]:
     labels = _labels(template.get("metadata", "labels")) if template is not None else {}
     for key, node in wanted.pairs() if wanted is not None else ():
         if labels.get(key) != node.text:
-            why = f"The selector wants `{key}: {node.text}`, which the pods of `{manifest.name}` do not have."
+            label = f"{key}: {node.text}"
+            why = f"The selector wants `{label}`, which the pods of `{manifest.name}` do not have."
             yield Hit(manifest.path, node.line, why, severity=HIGH, confidence=0.9)
             return
 
@@ -339,7 +343,8 @@ def _service(service: Manifest, pods: list[Manifest]) -> Iterator[Hit]:
             }
         )
         shown = ", ".join(f"{k}={v}" for k, v in wanted.items())
-        why = f"No pod here has the labels `{shown}` (they have {', '.join(known[:5])}): no traffic arrives."
+        have = ", ".join(known[:5])
+        why = f"No pod here has the labels `{shown}` (they have {have}): no traffic arrives."
         line = next(iter(selector.map.values())).line if selector.map else selector.line
         yield Hit(service.path, line, why, severity=HIGH, confidence=0.8)
         return
@@ -350,7 +355,8 @@ def _service(service: Manifest, pods: list[Manifest]) -> Iterator[Hit]:
         if node is None or not node.text or not numbers:
             continue
         if node.text not in (numbers if node.text.isdigit() else names):
-            why = f"The service sends traffic to port `{node.text}`, but the container has {', '.join(sorted(numbers))}."
+            have = ", ".join(sorted(numbers))
+            why = f"The service sends traffic to port `{node.text}`, but the container has {have}."
             yield Hit(service.path, node.line, why, severity=HIGH, confidence=0.85)
 
 

@@ -1,4 +1,4 @@
-"""References of image builds that do not hold: build arguments, copied files, contexts, services."""
+"""References of image builds that do not hold: build arguments, copied files, contexts."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
 )
 from mlops_advisor.tools.evidence.arguments import words_of
 from mlops_advisor.tools.evidence.parse.shell import Instruction
+from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.view import last
 
 _ARG: Final = re.compile(r"([A-Za-z_]\w{0,100})(?:\s{0,2}=|\s|$)")
@@ -28,7 +29,8 @@ _USED: Final = re.compile(
 )
 _PREDEFINED: Final = frozenset(
     "HTTP_PROXY http_proxy HTTPS_PROXY https_proxy FTP_PROXY ftp_proxy NO_PROXY no_proxy ALL_PROXY"
-    " all_proxy BUILDKIT_INLINE_CACHE BUILDKIT_CONTEXT_KEEP_GIT_DIR SOURCE_DATE_EPOCH DOCKER_BUILDKIT"
+    " all_proxy BUILDKIT_INLINE_CACHE BUILDKIT_CONTEXT_KEEP_GIT_DIR SOURCE_DATE_EPOCH"
+    " DOCKER_BUILDKIT"
     " TARGETPLATFORM TARGETARCH TARGETOS TARGETVARIANT BUILDPLATFORM BUILDARCH BUILDOS".split()
 )
 _VALUED: Final = frozenset(
@@ -253,53 +255,48 @@ def _written_here(repo: AuditRepository, path: str) -> bool:
 
 def _compose(repo: AuditRepository) -> Iterator[Hit]:
     for file in repo.compose:
-        base = folder_of(file.path)
         if repo.is_aside(file.path):
             continue
         for doc in file.docs:
-            for _, service in doc.pairs("services"):
+            for name, service in doc.pairs("services"):
                 build = service.child("build")
-                if build is None:
-                    continue
-                context = build.text or build.text_at("context") or "."
-                name = build.text_at("dockerfile") or "Dockerfile"
-                if not plain(context) or not plain(name):
-                    continue
-                folder = join(base, context)
-                if folder == "!" or may_appear(repo, folder or "x"):
-                    continue
-                node = build.child("context") or build
-                if folder not in folders(repo):
-                    why = f"There is no folder `{folder}` to build from."
-                    yield Hit(file.path, node.line, why, severity=HIGH)
-                    continue
-                path = join(folder, name)
-                inline = build.child("dockerfile_inline") is not None
-                if not inline and path not in repo.files and not exists(repo, path):
-                    line = (build.child("dockerfile") or build).line
-                    why = f"There is no `{path}` to build from."
-                    if not may_appear(repo, path):
-                        yield Hit(file.path, line, why, severity=HIGH, confidence=0.9)
-                    continue
-                args = build.child("args")
-                if args is not None:
-                    names = (
-                        list(args.map)
-                        if args.map is not None
-                        else [n.text.partition("=")[0] for n in args.items or []]
-                    )
-                    yield from _unknown_args(repo, (file.path, args.line), names, path)
-            yield from _mounted(repo, file.path, base, doc.pairs("services"))
+                if build is not None:
+                    yield from _built(repo, file.path, build)
+                yield from _mounted(repo, file.path, name, service)
 
 
-def _mounted(repo: AuditRepository, path: str, base: str, services: list) -> Iterator[Hit]:  # type: ignore[type-arg]
-    for name, service in services:
-        for volume in service.list_at("volumes"):
-            source = volume.text.partition(":")[0] or volume.text_at("source")
-            if not source.startswith(("./", "../")) or not plain(source):
-                continue
-            target = join(base, source)
-            if target.lower().endswith(WRITTEN) and not exists(repo, target) and target != "!":
-                if not may_appear(repo, target):
-                    why = f"`{name}` mounts `{source}`, which does not exist: an empty folder is mounted."
-                    yield Hit(path, volume.line, why, severity=MEDIUM, confidence=0.85)
+def _built(repo: AuditRepository, path: str, build: Node) -> Iterator[Hit]:
+    context = build.text or build.text_at("context") or "."
+    name = build.text_at("dockerfile") or "Dockerfile"
+    folder = join(folder_of(path), context)
+    unsure = not plain(context) or not plain(name) or folder == "!"
+    if unsure or may_appear(repo, folder or "x"):
+        return
+    if folder not in folders(repo):
+        line = (build.child("context") or build).line
+        yield Hit(path, line, f"There is no folder `{folder}` to build from.", severity=HIGH)
+        return
+    target = join(folder, name)
+    if not exists(repo, target):
+        line = (build.child("dockerfile") or build).line
+        if build.child("dockerfile_inline") is None and not may_appear(repo, target):
+            why = f"There is no `{target}` to build from."
+            yield Hit(path, line, why, severity=HIGH, confidence=0.9)
+        return
+    args = build.child("args")
+    if args is not None:
+        listed = [n.text.partition("=")[0] for n in args.items or []]
+        names = list(args.map) if args.map is not None else listed
+        yield from _unknown_args(repo, (path, args.line), names, target)
+
+
+def _mounted(repo: AuditRepository, path: str, name: str, service: Node) -> Iterator[Hit]:
+    for volume in service.list_at("volumes"):
+        source = volume.text.partition(":")[0] or volume.text_at("source")
+        if not source.startswith(("./", "../")) or not plain(source):
+            continue
+        target = join(folder_of(path), source)
+        absent = target != "!" and not exists(repo, target) and not may_appear(repo, target)
+        if absent and target.lower().endswith(WRITTEN):
+            why = f"`{name}` mounts `{source}`, which does not exist: an empty folder appears."
+            yield Hit(path, volume.line, why, severity=MEDIUM, confidence=0.85)

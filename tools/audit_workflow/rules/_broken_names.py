@@ -89,24 +89,29 @@ def bound_at_top(repo: AuditRepository, view: View) -> frozenset[str] | None:
 
 
 def _bound(view: View) -> frozenset[str] | None:
-    found: set[str] = set()
-    for imported in view.of(ast.ImportFrom):
-        if any(a.name == "*" for a in imported.names):
-            return None
-    for node in (*view.of(ast.Import), *view.of(ast.ImportFrom)):
-        if view.function(node) is None:
-            found.update(a.asname or a.name.partition(".")[0] for a in node.names)
-    for name in view.of(ast.Name):
-        if isinstance(name.ctx, ast.Store) and view.function(name) is None:
-            found.add(name.id)
-    for declared in view.of(ast.Global):
-        found.update(declared.names)
-    for node in (*view.of(ast.FunctionDef), *view.of(ast.AsyncFunctionDef), *view.of(ast.ClassDef)):
-        if view.function(node) is None:
-            found.add(node.name)
+    if any(a.name == "*" for n in view.of(ast.ImportFrom) for a in n.names):
+        return None
+    imports: list[ast.Import | ast.ImportFrom] = [*view.of(ast.Import), *view.of(ast.ImportFrom)]
+    made: list[ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef] = [
+        *view.of(ast.FunctionDef),
+        *view.of(ast.AsyncFunctionDef),
+        *view.of(ast.ClassDef),
+    ]
+    stored = [n for n in view.of(ast.Name) if isinstance(n.ctx, ast.Store)]
+    found = {
+        *(
+            alias.asname or alias.name.partition(".")[0]
+            for node in imports
+            if view.function(node) is None
+            for alias in node.names
+        ),
+        *(name.id for name in stored if view.function(name) is None),
+        *(name for declared in view.of(ast.Global) for name in declared.names),
+        *(node.name for node in made if view.function(node) is None),
+    }
+    changing = ("globals", "setattr", "exec")
     if "__getattr__" in found or any(
-        isinstance(c.func, ast.Name) and c.func.id in ("globals", "setattr", "exec")
-        for c in view.calls
+        isinstance(c.func, ast.Name) and c.func.id in changing for c in view.calls
     ):
         return None
     return frozenset(found)
@@ -198,7 +203,8 @@ def _arguments(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
         yield Hit(view.path, call.lineno, why, also=also, confidence=0.9)
         return
     if len(call.args) > len(names) and args.vararg is None:
-        why = f"`{function.name}`{where} takes {len(names)} positional arguments, here are {len(call.args)}."
+        count = f"takes {len(names)} positional arguments, here are {len(call.args)}"
+        why = f"`{function.name}`{where} {count}."
         yield Hit(view.path, call.lineno, why, also=also, confidence=0.9)
         return
     needed = names[: len(names) - len(args.defaults)] if len(args.defaults) <= len(names) else []
@@ -322,7 +328,7 @@ def _inference(view: View) -> Iterator[Hit]:
         source = _scores(view, node.left)
         if source and view.function(node) not in done:
             done.add(view.function(node))
-            what = "a text" if text else f"{number}"
+            what = "a text" if text else str(number)
             why = (
                 f"`{ast.unparse(node.left)[:60]}` holds scores of `{source}`: one is never equal "
                 f"to {what}, so this selects nothing."

@@ -16,6 +16,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     plain,
 )
 from mlops_advisor.tools.evidence.arguments import words_of
+from mlops_advisor.tools.evidence.parse.shell import shell_lines
 from mlops_advisor.tools.evidence.parse.tree import Node
 
 _NEEDS: Final = re.compile(r"\bneeds\.([\w-]{1,80})\.(?:outputs\.([\w-]{1,80})|result)")
@@ -24,6 +25,7 @@ _INPUTS: Final = re.compile(r"(?<![\w.])(?:github\.event\.)?inputs\.([\w-]{1,80}
 _MATRIX: Final = re.compile(r"(?<![\w.])matrix\.([\w-]{1,80})")
 _EXPRESSION: Final = re.compile(r"\$\{\{(.{1,400}?)\}\}")
 _FILE_INPUTS: Final = ("python-version-file", "node-version-file", "go-version-file")
+_SHORT: Final = 2
 _PUSH: Final = re.compile(r"^(?:docker|podman)$")
 
 
@@ -72,7 +74,7 @@ def _jobs(repo: AuditRepository, root: str, path: str, doc: Node) -> Iterator[Hi
 
 
 def _declared_inputs(doc: Node) -> frozenset[str] | None:
-    """Inputs of a workflow; None when it has no event that takes any."""
+    """Find the inputs of a workflow; None when it has no event that takes any."""
     on = doc.child("on") or doc.child("true")
     found: set[str] = set()
     known = False
@@ -135,7 +137,8 @@ def _wrong_needs(name: str, text: str, jobs: dict[str, Node], needs: set[str]) -
         elif output and other in jobs and jobs[other].child("uses") is None:
             known = [k for k, _ in jobs[other].pairs("outputs")]
             if output not in known:
-                yield f"`needs.{other}.outputs.{output}` is empty: `{other}` declares no such output."
+                what = f"needs.{other}.outputs.{output}"
+                yield f"`{what}` is empty: `{other}` declares no such output."
 
 
 def _wrong_steps(text: str, steps: dict[str, Node]) -> Iterator[str]:
@@ -222,34 +225,36 @@ def _pushed(path: str, job: Node) -> Iterator[Hit]:
     made: set[str] = set()
     pushed: list[tuple[str, int]] = []
     for step in job.list_at("steps"):
-        run = step.child("run")
-        if run is None:
-            if step.child("uses") is not None and "checkout" not in step.text_at("uses"):
-                uses = step.text_at("uses")
-                if (
-                    any(w in uses for w in ("docker", "build", "ecr", "gcr", "acr"))
-                    and "login" not in uses
-                ):
-                    return
-            continue
-        for number, text in enumerate(run.text.split("\n")):
-            for words in words_of(text):
-                if not _PUSH.match(words[0]) or len(words) < 3:  # noqa: PLR2004
-                    if "compose" in text or "make" in words or ".sh" in text or "pull" in words:
-                        return
-                    continue
-                made.update(w for w in words[2:] if words[1] in ("build", "tag", "buildx", "pull"))
-                if words[1] == "push" and not words[-1].startswith("-"):
-                    pushed.append((words[-1], run.line + (1 if run.block else 0) + number))
-    if any(t.endswith("\\") for t in made):
-        return
-    made = {_bare(m) for m in made}
-    for image, line in ((_bare(i), n) for i, n in pushed):
-        if made and image not in made and not any(_same(image, m) for m in made):
+        if _hidden_build(step.text_at("uses")):
+            return
+        for line, words in _commands(step):
+            if _PUSH.match(words[0]) and len(words) > _SHORT:
+                if words[1] in ("build", "tag", "buildx", "pull"):
+                    made.update(_bare(w) for w in words[2:])
+                elif words[1] == "push" and not words[-1].startswith("-"):
+                    pushed.append((_bare(words[-1]), line))
+            elif any(w in ("make", "pull", "compose") or w.endswith(".sh") for w in words):
+                return
+    for image, line in pushed:
+        if made and not any(_same(image, m) for m in made):
             shown = next((m for m in sorted(made) if "/" in m or ":" in m), "")
             hint = f" The job builds `{shown}`." if shown else ""
             why = f"`{image}` is pushed, but no step builds or tags it.{hint}"
             yield Hit(path, line, why, severity=HIGH, confidence=0.8)
+
+
+def _commands(step: Node) -> Iterator[tuple[int, list[str]]]:
+    run = step.child("run")
+    if run is not None:
+        for command in shell_lines(run.text, run.line + (1 if run.block else 0)):
+            for words in words_of(command.text):
+                yield command.line, words
+
+
+def _hidden_build(uses: str) -> bool:
+    """Tell whether an action may build images whose names are not seen."""
+    builds = any(w in uses for w in ("docker", "build", "ecr", "gcr", "acr"))
+    return builds and "login" not in uses and "checkout" not in uses
 
 
 def _bare(text: str) -> str:
@@ -259,7 +264,7 @@ def _bare(text: str) -> str:
 def _same(image: str, made: str) -> bool:
     """Tell whether two references mean the same: one may leave the tag to the default."""
     return (
-        image == made.partition("=")[2]
+        image in (made, made.partition("=")[2])
         or f"{image}:latest" == made
         or f"{made}:latest" == image
         or (image.partition(":")[0] == made.partition(":")[0] and ("$" in image or "$" in made))

@@ -16,8 +16,12 @@ from mlops_advisor.tools.audit_workflow.rules._data_frames import (
     text_list,
 )
 from mlops_advisor.tools.audit_workflow.rules._data_scope import scope_of
+from mlops_advisor.tools.audit_workflow.rules._dataflow import class_of
+from mlops_advisor.tools.audit_workflow.rules._preparations import prepared
 from mlops_advisor.tools.audit_workflow.rules._tracking import saves_of
 from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.trace import traces
+from mlops_advisor.tools.evidence.trace_library import sort_of
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _LEARNERS: Final = (
@@ -39,6 +43,12 @@ _PLAIN: Final = (
 _TARGET_ARG: Final = re.compile(r"(?i)^(?:y\w{0,12}|\w{0,20}(?:target|label)s?\w{0,10})$")
 _WRAPS: Final = ("Pipeline", "make_pipeline", "ColumnTransformer", "make_column_transformer")
 _PREDICTS: Final = ("predict", "predict_proba", "predict_batch", "decision_function")
+_RUNS: Final = ("run", "async_run", "run_batch")
+_RUNNER: Final = re.compile(r"(?i)^bentoml\.|runner|session|InferenceSession")
+_NET: Final = re.compile(r"(?i)^(?:model|net|network|classifier)$")
+_PREPARES: Final = re.compile(
+    r"(?i)transform|load_pipeline|^_?(?:pre_?process|prepare|scale|normali[sz]e|encode|featuri[sz]e)"
+)
 _LOGS: Final = (
     "numpy.log1p",
     "numpy.log",
@@ -107,21 +117,14 @@ def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
     """Report what training does to its data and inference does not, or does otherwise."""
     yield from _images(repo, view, train)
     yield from _order(repo, view, train)
-    predict = _prediction(view)
+    predict = _prediction(repo, view)
     if predict is None or view.path not in {**repo.code.serving, **repo.code.batch}:
         return
-    near = repo.code.closure((view.path,))
-    called = {c.last for p in near for c in repo.code.modules[p].calls}
-    if any(p in repo.code.feature_code or p in repo.code.training for p in near if p != view.path):
+    called = _called(repo, view)
+    if called is None:
         return
     scalers = _scalers(repo, train)
-    if scalers and not called & {
-        "transform",
-        "inverse_transform",
-        "load_pipeline",
-        "preprocess",
-        "prepare",
-    }:
+    if scalers and not any(_PREPARES.search(c) for c in called):
         path, line, made = scalers[0]
         if not _loads_more(repo, view.path):
             yield Hit(
@@ -149,8 +152,42 @@ def apart(repo: AuditRepository, view: View, train: list[str]) -> Iterator[Hit]:
         )
 
 
-def _prediction(view: View) -> ast.Call | None:
-    return next((c for c in view.calls if last(dotted(c.func)) in _PREDICTS), None)
+def _prediction(repo: AuditRepository, view: View) -> ast.Call | None:
+    """Find the call that asks the model: `predict`, a BentoML runner, an ONNX session, `net(x)`."""
+    loads = view.path in repo.code.loads or "runner" in repo.text(view.path)
+    for call in view.calls:
+        short = last(dotted(call.func))
+        if short in _PREDICTS:
+            return call
+        if not loads or not call.args or view.function(call) is None:
+            continue
+        if short in _RUNS and _RUNNER.search(view.name(call).rpartition(".")[0]):
+            return call
+        if _NET.match(short) and "torch" in view.module.roots:
+            return call
+    return None
+
+
+def _called(repo: AuditRepository, view: View) -> set[str] | None:
+    """Names that a service calls, with those of what it imports.
+
+    Of modules that belong to training only what the service calls counts; None when that is a
+    class, or more than can be told.
+    """
+    code = repo.code
+    called = {c.last for c in view.module.calls}
+    near = code.closure((view.path,)) - {view.path}
+    for path in near:
+        module = code.modules[path]
+        if path not in code.feature_code and path not in code.training:
+            called |= {c.last for c in module.calls}
+            continue
+        other = repo.view(path)
+        if other is None or any(c.name in called for c in module.classes):
+            return None
+        used = [f for f in other.functions if f.name in called]
+        called |= {last(dotted(c.func)) for c in other.calls if other.function(c) in used}
+    return called
 
 
 def _loads_more(repo: AuditRepository, path: str) -> bool:
@@ -202,9 +239,20 @@ def _fitted(repo: Repository) -> dict[str, tuple[tuple[int, str], ...]]:
     return found
 
 
+@shared
+def _followed(repo: Repository) -> dict[str, tuple[tuple[str, int, str], ...]]:
+    """Preparations that the data of a stored model went through, by the module it all starts in."""
+    found: dict[str, tuple[tuple[str, int, str], ...]] = {}
+    for trace in traces(repo):
+        ones = [p for p in prepared(trace) if sort_of(p.step.name) != "labels"]
+        found[trace.path] = tuple((o.fit.path, o.fit.line, class_of(o.step)) for o in ones)
+    return found
+
+
 def _scalers(repo: AuditRepository, train: list[str]) -> list[tuple[str, int, str]]:
-    known = _fitted(repo)
-    return [(p, line, made) for p in train for line, made in known.get(p, ())[:1]]
+    known, followed = _fitted(repo), _followed(repo)
+    direct = [(p, line, made) for p in train for line, made in known.get(p, ())[:1]]
+    return direct or [place for p in train for place in followed.get(p, ())]
 
 
 def _logged_targets(repo: AuditRepository, train: list[str]) -> list[tuple[str, int]]:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple, cast
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
 
 TASK_MAKERS: Final = {
     "prefect.task": "Prefect",
@@ -315,10 +315,15 @@ def _namesakes(repo: AuditRepository, module: str) -> list[str]:
     return names.get(module.rpartition(".")[2], [])
 
 
-def own_calls(view: View, node: ast.AST) -> list[ast.Call]:
-    """Find calls below a node, without those in functions and classes defined there."""
+def own_calls(*nodes: ast.AST) -> list[ast.Call]:
+    """Find calls in the bodies of nodes, without those in functions and classes defined there."""
     found: list[ast.Call] = []
-    stack: list[ast.AST] = list(reversed(list(ast.iter_child_nodes(node))))
+    stack: list[ast.AST] = []
+    for node in nodes:
+        if isinstance(node, (*FUNCTIONS, ast.Module)):
+            stack.extend(reversed(node.body))
+        else:
+            stack.append(node)
     while stack:
         child = stack.pop()
         if isinstance(child, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
@@ -338,15 +343,13 @@ def reached(
     left = _MAX_REACH
     while stack and left > 0:
         here, node, more = stack.pop()
-        body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else [node]
-        for part in body:
-            for call in own_calls(here, ast.Module(body=[part], type_ignores=[])):
-                left -= 1
-                yield here, call
-                target = definition(repo, here, call.func) if more else None
-                if target is not None and id(target.function) not in seen:
-                    seen.add(id(target.function))
-                    stack.append((target.view, target.function, more - 1))
+        for call in own_calls(node):
+            left -= 1
+            yield here, call
+            target = definition(repo, here, call.func) if more else None
+            if target is not None and id(target.function) not in seen:
+                seen.add(id(target.function))
+                stack.append((target.view, target.function, more - 1))
 
 
 def does_network(view: View, call: ast.Call) -> bool:

@@ -14,7 +14,8 @@ from mlops_advisor.tools.evidence.view import HOLE, AnyFunction, View, last
 
 _WRITE_FIRST: Final = frozenset(
     "to_csv to_parquet to_pickle to_json to_feather to_excel to_hdf save_model save savez savetxt"
-    " savefig write_parquet write_csv save_weights save_pretrained export_model sink_parquet".split()
+    " savefig write_parquet write_csv save_weights save_pretrained export_model"
+    " sink_parquet".split()
 )
 _WRITE_SECOND: Final = frozenset(
     "joblib.dump torch.save skops.io.dump tensorflow.saved_model.save shutil.copy shutil.copyfile"
@@ -68,7 +69,7 @@ def touched_by_module(repo: AuditRepository, view: View) -> Touched:
 
 def touched_here(repo: AuditRepository, view: View, node: ast.AST) -> Touched:
     """Find what the calls below a node write and read, without following them."""
-    return _collect(repo, ((view, c) for c in own_calls(view, node)))
+    return _collect(repo, ((view, c) for c in own_calls(node)))
 
 
 def _collect(repo: AuditRepository, calls: Iterable[tuple[View, ast.Call]]) -> Touched:
@@ -81,7 +82,7 @@ def _collect(repo: AuditRepository, calls: Iterable[tuple[View, ast.Call]]) -> T
 def bound(view: View, call: ast.Call, function: AnyFunction, files: Touched) -> Touched:
     """Put what a call gives in place of the function's parameters in the names of resources."""
     names = [a.arg for a in (*function.args.posonlyargs, *function.args.args)]
-    given = {n: v for n, v in zip(names, call.args, strict=False)}
+    given = dict(zip(names, call.args, strict=False))
     given.update({k.arg: k.value for k in call.keywords if k.arg})
 
     def key(text: str) -> str:
@@ -166,27 +167,36 @@ def _named(
     if name == "bentoml.build":
         yield from _service(repo, first)
     elif name.startswith("bentoml."):
-        given = view.arg(call, "name") or view.arg(call, "tag") or view.arg(call, "model_tag")
-        tag = (first or text_of(repo, view, given)).partition(":")[0]
-        if tag and end in ("save_model", "save"):
-            yield "w", f"bento:{tag}"
-        elif tag and end in ("get", "load_model", "load_runner", "load"):
-            yield "r", f"bento:{tag}"
-    registered = text_of(repo, view, view.arg(call, "registered_model_name"))
+        yield from _bento(first or _keyword_text(repo, view, call, "name", "tag"), end)
+    registered = _keyword_text(repo, view, call, "registered_model_name")
+    if name == "mlflow.register_model":
+        registered = text_of(repo, view, view.arg(call, "name", 1))
     if registered:
         yield "w", f"model:{registered}"
-    if name == "mlflow.register_model":
-        given = text_of(repo, view, view.arg(call, "name", 1))
-        if given:
-            yield "w", f"model:{given}"
     if end == "load_model" and (found := _MODEL_URI.match(first)):
         yield "r", f"model:{found.group(1)}"
-    if end == "to_sql" and first:
-        yield "w", f"table:{first.lower()}"
-    if end in ("read_sql", "read_sql_query", "read_sql_table") and first:
-        if " " not in first:
-            yield "r", f"table:{first.lower()}"
-        for match in _TABLE.finditer(first[:2_000]):
+    yield from _tables(first, end)
+
+
+def _keyword_text(repo: AuditRepository, view: View, call: ast.Call, *names: str) -> str:
+    return next((t for n in names if (t := text_of(repo, view, view.arg(call, n)))), "")
+
+
+def _bento(text: str, end: str) -> Iterable[tuple[str, str]]:
+    tag = text.partition(":")[0]
+    if tag and end in ("save_model", "save"):
+        yield "w", f"bento:{tag}"
+    elif tag and end in ("get", "load_model", "load_runner", "load"):
+        yield "r", f"bento:{tag}"
+
+
+def _tables(text: str, end: str) -> Iterable[tuple[str, str]]:
+    if end == "to_sql" and text:
+        yield "w", f"table:{text.lower()}"
+    elif end in ("read_sql", "read_sql_query", "read_sql_table") and text:
+        if " " not in text:
+            yield "r", f"table:{text.lower()}"
+        for match in _TABLE.finditer(text[:2_000]):
             yield "r", f"table:{match.group(1).strip(chr(34)).lower()}"
 
 

@@ -27,7 +27,7 @@ def folder_of(path: str) -> str:
 
 
 def join(folder: str, path: str) -> str:
-    """Path relative to a folder of the tree, `.` and `..` taken out; `!` when it leaves the tree."""
+    """Path below a folder of the tree, `.` and `..` taken out; `!` when it leaves the tree."""
     parts: list[str] = [] if path.startswith("/") else [p for p in folder.split("/") if p]
     for part in path.split("/"):
         if part in ("", "."):

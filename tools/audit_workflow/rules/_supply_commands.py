@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._supply import Entry, entry, is_tool
+from mlops_advisor.tools.audit_workflow.rules._supply_written import written
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.view import View, strings_in
@@ -149,8 +150,9 @@ def installs(repo: Repository) -> tuple[Install, ...]:
 def _texts(repo: Repository) -> Iterator[tuple[str, int, str, str]]:
     """Commands of files that run something, of notebooks and of code: path, line, kind, text."""
     for run in repo.runs.everything:
-        if not is_test_path(run.path):
+        if not is_test_path(run.path) and run.source not in ("k8s", "compose"):
             yield run.path, run.line, run.source, run.text
+    yield from written(repo)
     for path in repo.ending(".ipynb"):
         if "install" in repo.text(path):
             for line, text in magics(repo, path):
@@ -239,19 +241,21 @@ class Tool:
     path: str
     line: int
     why: str
+    fix: str = "Name a version and check the sum of the download."
+    fixed: bool = False  # the version is, its content is not
 
 
 def loose_tools(repo: Repository) -> Iterator[Tool]:
     """Scripts from the internet piped into a shell, and tools without a version."""
     seen: set[tuple[str, int]] = set()
-    for run in repo.runs.everything:
-        place = (run.path, run.line)
-        if place in seen or is_test_path(run.path):
+    places = [(r.path, r.line, r.text) for r in repo.runs.everything]
+    for path, line, text in (*places, *((p, n, t) for p, n, _, t in written(repo))):
+        if (path, line) in seen or is_test_path(path):
             continue
-        why = _loose(run.text[:4_000])
+        why = _loose(text[:4_000])
         if why:
-            seen.add(place)
-            yield Tool(run.path, run.line, why)
+            seen.add((path, line))
+            yield Tool(path, line, why)
 
 
 def _loose(text: str) -> str:

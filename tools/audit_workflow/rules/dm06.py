@@ -7,7 +7,8 @@ modules.  A scaler, encoder, imputer, vectoriser, feature selector or projection
 before the split is reported when what it gives, or what it was fitted on, is divided later: by
 `train_test_split`, `random_split`, cross-validation, slices or boolean masks.  Means, medians and
 quantiles that are filled in by hand count as well.  A script that writes such data, which another
-script reads and splits, is reported too.
+script reads and splits, is reported too.  Where a flow puts the two together from imported
+functions, the finding stands in the flow, at the call that hands over all rows.
 
 ## Why is this bad?
 
@@ -38,6 +39,7 @@ model = make_pipeline(StandardScaler(), LogisticRegression()).fit(X_train, y_tra
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
@@ -56,6 +58,7 @@ from mlops_advisor.tools.evidence.trace import (
     Fit,
     Read,
     Split,
+    Step,
     Trace,
     Transform,
     Value,
@@ -64,6 +67,8 @@ from mlops_advisor.tools.evidence.trace import (
     origins,
     rows_of,
 )
+
+_MAX_FLOWS: Final = 3  # that hand their rows to one preparation
 
 
 @rule(
@@ -84,31 +89,58 @@ from mlops_advisor.tools.evidence.trace import (
 )
 def leakage_fit_before_split(repo: AuditRepository) -> Iterator[Hit]:
     """Report preparations fitted on rows that are split later."""
-    seen: set[tuple[str, int]] = set()
+    seen: dict[tuple[str, int], dict[tuple[str, int], Hit]] = {}
     for trace in product(repo):
+        done: set[tuple[str, int]] = set()
         for fit, step in fits(trace):
-            if (fit.path, fit.line) in seen:
+            own = (fit.path, fit.line)
+            known = seen.get(own, {})
+            if own in known or own in done or len(known) >= _MAX_FLOWS:
                 continue
             split = _split_later(trace, fit, step)
             if split is not None:
-                seen.add((fit.path, fit.line))
-                yield _hit(repo, trace, fit, step, split)
-    yield from _across_files(repo, seen)
+                done.add(own)
+                hit = _hit(repo, trace, fit, step, split)
+                seen.setdefault(own, {}).setdefault((hit.path, hit.line), hit)
+    for own, hits in seen.items():
+        yield from [hits[own]] if own in hits else hits.values()
+    yield from _across_files(repo, set(seen))
 
 
 def _hit(repo: AuditRepository, trace: Trace, fit: Fit, step: Value, split: Split) -> Hit:
-    where = at(split, fit.path)
+    entry = _entrance(fit, split)
+    path, line = (fit.path, fit.line) if entry is None else (entry.path, entry.line)
+    where = at(split, path)
     data = quoted(trace, fit.data)
     what = written(repo, split.path, split.line)
     folds = split.how == "folds"
+    learns = f"`{named(fit.estimator, step)}` learns from all rows of {data}"
+    if entry is not None:
+        learns = f"This call hands all rows to `{fit.function}`, where {learns}{at(fit, path)}"
     return Hit(
-        fit.path,
-        fit.line,
-        f"`{named(fit.estimator, step)}` learns from all rows of {data}; `{what}`{where} makes "
+        path,
+        line,
+        f"{learns}; `{what}`{where} makes "
         f"{'validation folds' if folds else 'the test set'} of some of them afterwards.",
-        also=((split.path, split.line),),
+        also=((fit.path, fit.line), (split.path, split.line))[entry is None :],
         confidence=0.7 if step.name.startswith("by hand") or folds else None,
     )
+
+
+def _entrance(fit: Fit, split: Split) -> Step | None:
+    """Find the call that hands all rows to a function of another module, which learns from them.
+
+    None when the module that learns also knows that the rows are divided: the fault is its own.
+    """
+    common = 0
+    for mine, other in zip(fit.calls, split.calls, strict=False):
+        if mine != other:
+            break
+        common += 1
+    inner = fit.calls[common:]
+    if not inner or inner[0].path == fit.path or any(step.bound for step in inner):
+        return None
+    return inner[0]
 
 
 def _split_later(trace: Trace, fit: Fit, step: Value) -> Split | None:

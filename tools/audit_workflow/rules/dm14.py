@@ -44,36 +44,20 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     at,
-    fits,
     in_product,
-    is_model,
-    makers,
     named,
     product,
-    same_file,
     saved,
 )
+from mlops_advisor.tools.audit_workflow.rules._preparations import Prepared, prepared, written
 from mlops_advisor.tools.evidence.trace import (
-    Fit,
-    Read,
     Save,
-    Select,
     Trace,
     Value,
-    Write,
-    ancestors,
 )
 from mlops_advisor.tools.evidence.trace_library import sort_of
 
 _STEP: Final = re.compile(r"named_steps|named_transformers_|\.steps|best_estimator_\.\[")
-_TRAINING_PATH: Final = re.compile(r"train|processed|prepared|features|preprocess", re.IGNORECASE)
-_LEARNT: Final = re.compile(r"_(?:\.|$|\[)")  # `mean_`, `vocabulary_`
-_TARGET: Final = re.compile(
-    r"^(?:y|target|label|class|species|churn\w*|outcome|category|sentiment|is_\w+|fraud|survived|"
-    r"exited|diagnosis|quality)$",
-    re.IGNORECASE,
-)
-_MAX_WALK: Final = 4_000
 
 
 @rule(
@@ -94,8 +78,8 @@ def preprocessing_not_persisted(repo: AuditRepository) -> Iterator[Hit]:
     """Report preparations that are lost while the model they belong to is kept."""
     seen: set[tuple[str, int]] = set()
     for trace in product(repo):
-        kept = _kept(trace)
-        lost = [*_lost(repo, trace, kept), *_written(repo, trace, kept)]
+        lost = [_hit(repo, p) for p in prepared(trace) if not p.kept]
+        lost += [_written(p) for p in written(repo, trace) if not p.kept]
         for hit in (*_joined(lost), *_steps_only(trace)):
             if (hit.path, hit.line) not in seen:
                 seen.add((hit.path, hit.line))
@@ -116,76 +100,14 @@ def _joined(hits: list[Hit]) -> Iterator[Hit]:
             yield replace(group[0], also=(*group[0].also, *more))
 
 
-def _kept(trace: Trace) -> frozenset[int]:
-    """Objects that are stored, alone, inside others, or as numbers taken from them."""
-    found: set[int] = set()
-    stack = [value for _, value in saved(trace)]
-    seen: set[int] = set()
-    while stack and len(seen) < _MAX_WALK:
-        one = stack.pop()
-        if one.id in seen:
-            continue
-        seen.add(one.id)
-        found |= one.objects
-        stack.extend(one.items)
-        if one.kind not in ("data", "mask", "unknown") or _LEARNT.search(one.name):
-            stack.extend(one.parents)
-    for write in trace.of(Write):
-        if write.value.kind in ("estimator", "object"):
-            found |= write.value.objects
-    return frozenset(found)
-
-
-def _lost(repo: AuditRepository, trace: Trace, kept: frozenset[int]) -> Iterator[Hit]:
-    models = [(s, v) for s, v in saved(trace) if _is_kept_model(trace, v)]
-    learnt = [f for f in trace.of(Fit) if is_model(trace, f.estimator)]
-    for fit, step in (*fits(trace), *_encoders(trace)):
-        if step.name.startswith("by hand") or _is_kept(fit, step, kept):
-            continue
-        for save, model in models:
-            used = [
-                f
-                for f in learnt
-                if f.estimator.same(model)
-                and (fit.estimator.objects | step.objects) & makers((f.data,))
-            ]
-            if used and not save.excludes(fit):
-                yield _hit(repo, fit, step, save)
-                break
-
-
-def _encoders(trace: Trace) -> Iterator[tuple[Fit, Value]]:
-    """Find encoders of labels that are used on features."""
-    targets = {c for f in trace.of(Fit) if f.target is not None for c in f.target.columns}
-    for select in trace.of(Select):
-        if select.dropped:
-            targets.update(select.columns)
-    for fit in trace.of(Fit):
-        step = fit.estimator if sort_of(fit.estimator.name) == "labels" else None
-        if step is None or not in_product(fit):
-            continue
-        columns = fit.data.columns
-        if (not columns and fit.loops) or (
-            len(columns) == 1 and columns[0] not in targets and not _TARGET.match(columns[0])
-        ):
-            yield fit, step
-
-
-def _is_kept_model(trace: Trace, value: Value) -> bool:
-    return value.kind in ("estimator", "unknown", "object") and is_model(trace, value)
-
-
-def _is_kept(fit: Fit, step: Value, kept: frozenset[int]) -> bool:
-    return bool((fit.estimator.objects | step.objects) & kept)
-
-
-def _hit(repo: AuditRepository, fit: Fit, step: Value, save: Save) -> Hit:
+def _hit(repo: AuditRepository, one: Prepared) -> Hit:
+    fit, save = one.fit, one.out
     served = _served_bare(repo)
     serving = f" {served[0]} loads the model and prepares nothing." if served else ""
     return Hit(
         fit.path,
         fit.line,
-        f"`{named(fit.estimator, step)}` prepares the training data of the model that"
+        f"`{named(fit.estimator, one.step)}` prepares the training data of the model that"
         f" `{save.name.rpartition('.')[2]}` stores{at(save, fit.path)}, and is itself saved"
         f" nowhere.{serving}",
         also=((save.path, save.line), *((served,) if served else ())),
@@ -233,47 +155,15 @@ def _forgets(trace: Trace, save: Save, value: Value, whole: Value) -> bool:
     return bool(steps) and not any(s.same(v) for s in steps for v in others)
 
 
-def _written(repo: AuditRepository, trace: Trace, kept: frozenset[int]) -> Iterator[Hit]:
+def _written(one: Prepared) -> Hit:
     """Report a script that writes prepared data and ends: the fitted preparation is gone."""
-    if not repo.code.training and repo.stages.training is None:
-        return
-    for fit, step in fits(trace):
-        if step.name.startswith("by hand") or _is_kept(fit, step, kept):
-            continue
-        for write, value in _outputs(trace):
-            if write.excludes(fit) or write.path.endswith(".ipynb"):
-                continue
-            prepared = (fit.estimator.objects | step.objects) & makers((value,))
-            if prepared and _for_training(repo, trace, write, value):
-                name = write.target.rpartition("/")[2] or "a file"
-                yield Hit(
-                    fit.path,
-                    fit.line,
-                    f"`{named(fit.estimator, step)}` prepares the data written to {name}"
-                    f"{at(write, fit.path)} and is saved nowhere: nothing can prepare the inputs of"
-                    " the model in the same way.",
-                    also=((write.path, write.line),),
-                )
-                break
-
-
-def _outputs(trace: Trace) -> Iterator[tuple[Write | Save, Value]]:
-    for write in trace.of(Write):
-        yield write, write.value
-    for save, value in saved(trace):
-        if value.kind == "data":
-            yield save, value
-
-
-def _for_training(repo: AuditRepository, trace: Trace, write: Write | Save, value: Value) -> bool:
-    if value.role == "train" or "train" in write.target.lower():
-        return True
-    for other in product(repo):
-        if other.path == trace.path:
-            continue
-        for read in other.of(Read):
-            if same_file(read.source, write.target) and any(
-                read.value.rows in {a.rows for a in ancestors((f.data,))} for f in other.of(Fit)
-            ):
-                return True
-    return bool(_TRAINING_PATH.search(write.target)) and write.path in repo.code.feature_code
+    fit, write = one.fit, one.out
+    name = write.target.rpartition("/")[2] or "a file"
+    return Hit(
+        fit.path,
+        fit.line,
+        f"`{named(fit.estimator, one.step)}` prepares the data written to {name}"
+        f"{at(write, fit.path)} and is saved nowhere: nothing can prepare the inputs of the model"
+        " in the same way.",
+        also=((write.path, write.line),),
+    )

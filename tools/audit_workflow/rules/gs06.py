@@ -3,10 +3,11 @@
 ## What it does
 
 Looks at requirement files, `pyproject.toml`, `Pipfile`, conda environments, `setup.py`,
-`pip install` in images, CI, notebooks and code, and at commands that fetch tools, for versions
-that may change by themselves.  Once for each file, or command, with the names.  Also reports
-versions that are not released, packages installed while a program runs, and code without any
-list of what it needs.
+`pip install` in images, CI, cluster and job descriptions, notebooks and code, and at commands that
+fetch tools, for versions that may change by themselves, and at programs that are downloaded and
+installed without a look at their checksum.  Once for each file, or command, with the names.  Also
+reports versions that are not released, packages installed while a program runs, and code without
+any list of what it needs.
 
 ## Why is this bad?
 
@@ -48,17 +49,20 @@ from mlops_advisor.tools.audit_workflow.rules._supply_commands import (
     installs,
     loose_tools,
 )
+from mlops_advisor.tools.audit_workflow.rules._supply_downloads import unchecked_downloads
 from mlops_advisor.tools.audit_workflow.rules._supply_imports import foreign_imports
 from mlops_advisor.tools.evidence.code import is_test_path
 
 _SHOWN: Final = 8
 _FROZEN: Final = 50  # so many exact versions come from a resolver, pre-releases of others included
+_WHOLE: Final = ("requirements", "pipfile", "conda", "bentofile")  # files that are one list
 _FEW: Final = 6  # one package in so many, or fewer
 _AT_START: Final = ("_PIP_ADDITIONAL_REQUIREMENTS", "EXTRA_PIP_PACKAGES")
 _PIP_AT_START: Final = re.compile(
     r"(_PIP_ADDITIONAL_REQUIREMENTS|EXTRA_PIP_PACKAGES)[\"']?\s{0,4}[:=]\s{0,4}[\"']?"
     r"(?:\$\{\w{1,80}:?-)?\s{0,4}[a-zA-Z][\w.-]{1,60}"
 )
+_FIXED_ADDRESS: Final = re.compile(r"/[0-9a-f]{40}/|/v?\d{1,4}\.\d{1,4}[\w.-]{0,20}/")
 _INSTALLING: Final = tuple(
     "packages_to_install requirements pip_requirements extra_pip_requirements packages".split()
 )
@@ -97,15 +101,18 @@ def unpinned_dependencies(repo: AuditRepository) -> Iterator[Hit]:
             yield from _manifest(manifest, twice=twice)
     for group in _by_file(installs(repo)):
         yield from _commands(group)
-    for tool in loose_tools(repo):
-        yield Hit(
-            tool.path,
-            tool.line,
-            tool.why,
-            "Name a version and check the sum of the download.",
-            severity=MEDIUM,
-            confidence=0.75,
-        )
+    told: set[tuple[str, int]] = set()
+    for tool in (*loose_tools(repo), *unchecked_downloads(repo)):
+        if (tool.path, tool.line) not in told:
+            told.add((tool.path, tool.line))
+            yield Hit(
+                tool.path,
+                tool.line,
+                tool.why,
+                tool.fix,
+                severity=LOW if tool.fixed else MEDIUM,
+                confidence=0.75,
+            )
     yield from _settings(repo)
     yield from _in_calls(repo)
     yield from _no_list(repo)
@@ -119,9 +126,10 @@ def _names(entries: tuple[Entry, ...] | list[Entry]) -> str:
 
 def _manifest(manifest: Manifest, *, twice: bool) -> Iterator[Hit]:
     path, entries = manifest.path, manifest.entries
+    loose = [e for e in entries if e.loose and not e.url and not (manifest.locked or twice)]
     early = [e for e in entries if e.prerelease]
     frozen = len(entries) > _FROZEN and all(e.exact for e in entries)
-    if early and not frozen:
+    if early and not frozen and not loose:
         yield Hit(
             path,
             early[0].line,
@@ -142,10 +150,9 @@ def _manifest(manifest: Manifest, *, twice: bool) -> Iterator[Hit]:
         )
     if manifest.locked or twice:
         return
-    loose = [e for e in entries if e.loose and not e.url]
     ranges = [e for e in entries if not e.exact and not e.url]
     if loose:
-        yield _loose(manifest, loose)
+        yield _loose(manifest, loose, early)
     elif manifest.kind in ("pyproject", "pipfile") and len(ranges) > len(entries) / 2:
         yield Hit(
             path,
@@ -157,21 +164,27 @@ def _manifest(manifest: Manifest, *, twice: bool) -> Iterator[Hit]:
         )
 
 
-def _loose(manifest: Manifest, loose: list[Entry]) -> Hit:
+def _loose(manifest: Manifest, loose: list[Entry], early: list[Entry]) -> Hit:
+    """One finding for a list: at its only loose line, else at the file as a whole."""
     count = f"{len(loose)} of {len(manifest.entries)} packages"
     missing = {
         "pipfile": "there is no Pipfile.lock beside it",
         "conda": "there is no conda-lock.yml",
         "bentofile": "each build of the image resolves them anew",
+        "cluster": "each start of the environment resolves them anew",
         "requirements": "no compiled file beside it fixes the rest",
     }.get(manifest.kind, "no lock lies in this folder or above")
+    unreleased = f"  {_names(early)} may even be a version that is not released." if early else ""
     few = len(loose) * _FEW <= len(manifest.entries)
     severity: Severity = LOW if manifest.aside or manifest.library or few else MEDIUM
+    lines = sorted({e.line for e in (*loose, *early)})
+    whole = len(lines) > 1 and manifest.kind in _WHOLE
     return Hit(
         manifest.path,
-        loose[0].line,
-        f"{count} may take any newer version ({_names(loose)}), and {missing}.",
-        also=tuple((manifest.path, e.line) for e in loose[1:5]),
+        0 if whole else loose[0].line,
+        f"{count} may take any newer version ({_names(loose)}), and {missing}.{unreleased}",
+        text=f"{loose[0].name}{loose[0].spec}" if whole else "",
+        also=tuple((manifest.path, n) for n in lines[:_SHOWN] if whole or n != loose[0].line),
         severity=severity,
     )
 
@@ -195,7 +208,8 @@ def _at_run_time(one: Install) -> bool:
 
 def _commands(group: list[Install]) -> Iterator[Hit]:
     for one in group:
-        urls = [*one.remote, *(e.url for e in one.entries if e.url and not e.exact)]
+        remote = [u for u in one.remote if not _FIXED_ADDRESS.search(u)]
+        urls = [*remote, *(e.url for e in one.entries if e.url and not e.exact)]
         if urls:
             yield Hit(
                 one.path,
@@ -244,7 +258,7 @@ def _build_time(found: list[Install]) -> Hit:
         f"`pip install` takes whatever version is newest of {names}.",
         "Write `name==version`, or install a locked list of requirements.",
         also=tuple((o.path, o.line) for o in found[1:]),
-        severity=MEDIUM if first.source in ("docker", "ci") and not helpers else LOW,
+        severity=MEDIUM if first.source in ("docker", "ci", "yaml") and not helpers else LOW,
     )
 
 

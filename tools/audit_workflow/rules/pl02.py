@@ -201,9 +201,7 @@ def _airflow(view: View, dag: ast.Call) -> Iterator[Hit]:
 
 
 def _kubeflow(view: View, flow: Task) -> Iterator[Hit]:
-    made = [
-        c for c in own_calls(view, flow.function) if isinstance(c.func, (ast.Name, ast.Attribute))
-    ]
+    made = [c for c in own_calls(flow.function) if isinstance(c.func, (ast.Name, ast.Attribute))]
     if made:
         why = f"The pipeline `{flow.function.name}` sets a retry on none of its tasks."
         line = flow.decorator.lineno
@@ -217,26 +215,23 @@ def _yaml(repo: AuditRepository) -> Iterator[Hit]:
     for file in repo.yaml_files(holding=(*_YAML_ZERO, "retryStrategy")):
         for doc in file.docs:
             for key, node in doc.find(*_YAML_ZERO):
-                if node.text.strip() == "0":
-                    yield _zero(file.path, node, key)
+                yield from _zero(file.path, node, key)
             for _, node in doc.find("retryStrategy"):
-                limit = node.child("limit")
-                if limit is not None and limit.text.strip() == "0":
-                    yield _zero(file.path, limit, "retryStrategy.limit")
+                yield from _zero(file.path, node.child("limit"), "retryStrategy.limit")
     for manifest in repo.kinds(*_JOB_KINDS):
         limit = manifest.node.get("spec", "backoffLimit") or manifest.node.get(
             "spec", "jobTemplate", "spec", "backoffLimit"
         )
-        if limit is not None and limit.text.strip() == "0":
-            yield _zero(manifest.path, limit, "backoffLimit")
+        yield from _zero(manifest.path, limit, "backoffLimit")
     for manifest in repo.kinds(*_ARGO_KINDS):
         if manifest.api.startswith("argoproj.io"):
             yield from _argo(manifest.path, manifest.node)
 
 
-def _zero(path: str, node: Node, key: str) -> Hit:
-    why = f"`{key}` is 0: the first transient failure ends the job."
-    return Hit(path, node.line, why, f"Set `{key}` to 2 or 3.", confidence=0.85)
+def _zero(path: str, node: Node | None, key: str) -> Iterator[Hit]:
+    if node is not None and node.text.strip() == "0":
+        why = f"`{key}` is 0: the first transient failure ends the job."
+        yield Hit(path, node.line, why, f"Set `{key}` to 2 or 3.", confidence=0.85)
 
 
 def _argo(path: str, node: Node) -> Iterator[Hit]:

@@ -53,7 +53,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     short,
     views_holding,
 )
-from mlops_advisor.tools.evidence.view import View, last
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last
 
 _READS: Final = frozenset(
     "read_csv read_parquet read_json read_excel read_table read_feather read_pickle read_sql"
@@ -61,12 +61,13 @@ _READS: Final = frozenset(
     " train_test_split fit fit_transform urlretrieve".split()
 )
 _LOADERS: Final = frozenset(
-    "joblib.load pickle.load cloudpickle.load dill.load torch.load onnxruntime.InferenceSession"
-    " mlflow.pyfunc.load_model airflow.models.Variable.get airflow.sdk.Variable.get"
-    " airflow.hooks.base.BaseHook.get_connection wandb.init wandb.login mlflow.start_run"
-    " mlflow.create_experiment mlflow.set_experiment mlflow.search_runs prefect.variables.Variable.get"
-    " prefect.blocks.system.Secret.load prefect.blocks.system.JSON.load dagshub.init"
-    " subprocess.run subprocess.check_output subprocess.call os.system".split()
+    "joblib.load pickle.load cloudpickle.load dill.load torch.load"
+    " onnxruntime.InferenceSession mlflow.pyfunc.load_model airflow.models.Variable.get"
+    " airflow.sdk.Variable.get airflow.hooks.base.BaseHook.get_connection wandb.init"
+    " wandb.login mlflow.start_run mlflow.create_experiment mlflow.set_experiment"
+    " mlflow.search_runs prefect.variables.Variable.get prefect.blocks.system.Secret.load"
+    " prefect.blocks.system.JSON.load dagshub.init subprocess.run subprocess.check_output"
+    " subprocess.call os.system".split()
 )
 _LIGHT: Final = (
     "mlflow.set_tracking_uri",
@@ -180,28 +181,26 @@ def _is_script(view: View) -> bool:
 def _at_import(
     repo: AuditRepository, view: View
 ) -> Iterator[tuple[ast.Call, tuple[View, ast.Call]]]:
-    """Calls that run at import, each with itself or the call that it comes to below."""
-    bodies: list[ast.stmt] = []
-    for statement in view.tree.body:
-        if statement is view.main_block:
-            continue
-        bodies.append(statement)
+    """Find calls that run at import, each with the work it comes to: itself or one below it."""
+    bodies: list[ast.stmt] = _plain_body(view)
     for flow in flows_of(view):
         if flow.tool == "Airflow":
-            bodies.extend(flow.function.body)
-    for call in own_calls(view, ast.Module(body=bodies, type_ignores=[])):
-        if _guarded(view, call):
-            continue
-        if _heavy(view, call):
-            yield call, (view, call)
-            continue
-        target = definition(repo, view, call.func)
-        if target is None or target.function.decorator_list:
-            continue
-        for inner in own_calls(target.view, target.function)[:60]:
-            if _heavy(target.view, inner):
-                yield call, (target.view, inner)
-                break
+            bodies.extend(s for s in flow.function.body if not isinstance(s, FUNCTIONS))
+    for call in own_calls(*(b for b in bodies if not isinstance(b, (*FUNCTIONS, ast.ClassDef)))):
+        if not _guarded(view, call):
+            inner = _work(repo, view, call)
+            if inner is not None:
+                yield call, inner
+
+
+def _work(repo: AuditRepository, view: View, call: ast.Call) -> tuple[View, ast.Call] | None:
+    if _heavy(view, call):
+        return view, call
+    target = definition(repo, view, call.func)
+    if target is None or target.function.decorator_list:
+        return None
+    below = own_calls(target.function)[:60]
+    return next(((target.view, c) for c in below if _heavy(target.view, c)), None)
 
 
 def _guarded(view: View, node: ast.AST) -> bool:
@@ -228,7 +227,7 @@ def _fails(view: View, by: str, severity: Severity) -> Iterator[Hit]:
             and view.at_import(node)
             and not view.inside(node, ast.Try)
         ):
-            key = f"{node.slice.value}"[:60]
+            key = str(node.slice.value)[:60]
             why = f'`os.environ["{key}"]` is read at import: the file fails to load without it{by}.'
             fix = f'Read it in the task, or with a default: `os.getenv("{key}", "...")`.'
             yield Hit(view.path, node.lineno, why, fix, severity=severity)
@@ -257,7 +256,7 @@ def _library(repo: AuditRepository, view: View) -> Iterator[Hit]:
     )
     if not users or view.path in repo.code.serving or view.path.endswith("__init__.py"):
         return
-    for call in own_calls(view, ast.Module(body=_plain_body(view), type_ignores=[])):
+    for call in own_calls(*_plain_body(view)):
         name = view.name(call)
         if not view.at_import(call) or view.inside(call, ast.Try):
             continue
@@ -270,7 +269,12 @@ def _library(repo: AuditRepository, view: View) -> Iterator[Hit]:
 
 
 def _plain_body(view: View) -> list[ast.stmt]:
-    return [s for s in view.tree.body if s is not view.main_block]
+    """Statements that run at import: without the main guard, functions and classes."""
+    return [
+        s
+        for s in view.tree.body
+        if s is not view.main_block and not isinstance(s, (*FUNCTIONS, ast.ClassDef))
+    ]
 
 
 def _loads_data(view: View, call: ast.Call) -> bool:

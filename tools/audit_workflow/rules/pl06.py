@@ -119,7 +119,7 @@ def _none(repo: AuditRepository) -> Iterator[Hit]:
     if not flows or not (repo.stages.scoring or any(f.tool not in _BY_HAND for f in flows)):
         return
     flow = next((f for f in flows if f.tool not in _BY_HAND), flows[0])
-    yield _never(repo, flow, flows)
+    yield _never(flow, flows)
 
 
 def _starts(repo: AuditRepository, path: str) -> bool:
@@ -129,7 +129,7 @@ def _starts(repo: AuditRepository, path: str) -> bool:
     return handler and any(c.last in _RUNS for c in module.calls)
 
 
-def _never(repo: AuditRepository, flow: Flow, flows: list[Flow]) -> Hit:
+def _never(flow: Flow, flows: list[Flow]) -> Hit:
     why = f"No schedule, sensor or event starts this {flow.tool} pipeline, which trains."
     also = tuple((f.path, f.line) for f in flows if f is not flow)
     return Hit(flow.path, flow.line, why, also=also[:4], confidence=0.65)

@@ -65,8 +65,8 @@ _PIPEFAIL: Final = re.compile(r"\bpipefail\b")
 _WORK: Final = re.compile(
     r"(?:^|[\s;&|(])(?:python[\d.]*|pytest|papermill|dvc|mlflow|docker(?:-compose)?|podman|kubectl|"
     r"helm|aws|gcloud|az|gsutil|terraform|bentoml|pyflyte|prefect|airflow|kedro|spark-submit|"
-    r"torchrun|ray|make|poetry run|uv run|serverless|sam|bq|psql|kfp|git\s+push|curl|wget|pip|conda|"
-    r"npm|tar|unzip|cp|mv|rsync|scp)\s"
+    r"torchrun|ray|make|poetry run|uv run|serverless|sam|bq|psql|kfp|git\s+push|curl|wget|pip|"
+    r"conda|npm|tar|unzip|cp|mv|rsync|scp)\s"
 )
 _CHAIN: Final = re.compile(r"&&\s*$")
 _STEP: Final = re.compile(

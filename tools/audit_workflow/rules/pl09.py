@@ -168,13 +168,13 @@ def _before(steps: list[_Step], start: int) -> set[int]:
 
 
 def _steps(repo: AuditRepository, view: View, function: AnyFunction) -> list[_Step]:
-    """Steps that the body of a pipeline calls, with the order that values and marks give."""
+    """Find steps that a pipeline calls, with the order that values and marks give."""
     if any(isinstance(n, (ast.For, ast.While, ast.ListComp)) for n in ast.walk(function)):
         return []
     tasks = {t.function.name for t in tasks_of(view)}
     steps: list[_Step] = []
     at: dict[ast.AST, int] = {}
-    for call in own_calls(view, function):
+    for call in own_calls(function):
         target = definition(repo, view, call.func)
         known = target is not None and (
             target.function.name in tasks or bool(tasks_of(target.view))
@@ -193,36 +193,41 @@ def _link(view: View, scope: ast.AST, steps: list[_Step], at: dict[ast.AST, int]
     holders: dict[str, set[int]] = {}
     _hold(view, scope, at, holders, steps)
     for call, index in at.items():
-        for value in (
-            *getattr(call, "args", ()),
-            *(k.value for k in getattr(call, "keywords", ())),
-        ):
+        for value in _needed(view, call):
             steps[index].after |= _held(value, holders, at)
-        for up in view.above(call):
-            if isinstance(up, (ast.With, ast.If)):
-                tests = (
-                    [i.context_expr for i in up.items] if isinstance(up, ast.With) else [up.test]
-                )
-                for test in tests:
-                    steps[index].after |= _held(test, holders, at)
     for call in view.below(scope, ast.Call):
-        name = last(view.name(call))
-        if name in ("after", "set_upstream") and isinstance(call.func, ast.Attribute):
-            for index in _held(call.func.value, holders, at):
-                for value in call.args:
-                    steps[index].after |= _held(value, holders, at)
-        elif name == "set_downstream" and isinstance(call.func, ast.Attribute):
-            for value in call.args:
-                for index in _held(value, holders, at):
-                    steps[index].after |= _held(call.func.value, holders, at)
-        elif name in _ORDERING and len(call.args) > 1:
-            for left, right in zip(call.args, call.args[1:], strict=False):
-                for index in _held(right, holders, at):
-                    steps[index].after |= _held(left, holders, at)
+        for first, second in _marked(view, call):
+            before = _held(first, holders, at)
+            for index in _held(second, holders, at):
+                steps[index].after |= before
     for node in view.below(scope, ast.BinOp):
         _shift(node, steps, holders, at)
     for index, step in enumerate(steps):
         step.after.discard(index)
+
+
+def _needed(view: View, call: ast.AST) -> Iterator[ast.expr]:
+    """Expressions that have a value before a step starts: its arguments, conditions around it."""
+    if isinstance(call, ast.Call):
+        yield from call.args
+        yield from (k.value for k in call.keywords)
+    for up in view.above(call):
+        if isinstance(up, ast.With):
+            yield from (i.context_expr for i in up.items)
+        elif isinstance(up, ast.If):
+            yield up.test
+
+
+def _marked(view: View, call: ast.Call) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Pairs of what comes first and what comes after, as `.after()` and the like say."""
+    name = last(view.name(call))
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    if name in ("after", "set_upstream") and owner is not None:
+        yield from ((value, owner) for value in call.args)
+    elif name == "set_downstream" and owner is not None:
+        yield from ((owner, value) for value in call.args)
+    elif name in _ORDERING:
+        yield from zip(call.args, call.args[1:], strict=False)
 
 
 def _hold(
@@ -318,8 +323,9 @@ def _argo(repo: AuditRepository) -> Iterator[Hit]:
                 name = task.text_at("name")
                 other = next((t for t in tasks if _TRAINS.search(t.text_at("name").lower())), None)
                 if other is not None and other is not task and _AFTER.search(name.lower()):
-                    why = f"`{name}` does not depend on `{other.text_at('name')}`: both start at once."
-                    fix = f"Add `depends: {other.text_at('name')}`."
+                    before = other.text_at("name")
+                    why = f"`{name}` does not depend on `{before}`: both start at once."
+                    fix = f"Add `depends: {before}`."
                     yield Hit(manifest.path, task.line, why, fix)
 
 
@@ -339,7 +345,9 @@ def _jobs(repo: AuditRepository) -> Iterator[Hit]:
                 name = _artifact(step.inputs)
                 maker = made.get(name)
                 if maker and maker != job.name and maker not in _all_needs(needs, job.name):
-                    why = f"`{job.name}` downloads `{name}`, which `{maker}` uploads, without needing it."
+                    why = (
+                        f"`{job.name}` downloads `{name}` and does not need `{maker}`, its source."
+                    )
                     yield Hit(path, step.line, why, f"Add `needs: {maker}` to `{job.name}`.")
 
 

@@ -76,7 +76,8 @@ _ARN: Final = re.compile(
 _LOCALHOST: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1)(?::\d{2,5})?")
 _ANY: Final = (_HOME, _WINDOWS, _COLAB, _IP, _HOST, _ARN, _LOCALHOST)
 _EXAMPLE: Final = re.compile(
-    r"(?i)example|your|placeholder|<[\w -]{1,40}>|xxx|changeme|123456789012|000000000000|111122223333"
+    r"(?i)example|your|placeholder|<[\w -]{1,40}>|xxx|changeme|123456789012|000000000000|"
+    r"111122223333"
 )
 _OVERRIDABLE: Final = ("getenv", "get", "setdefault", "env", "pop", "Field", "Setting", "config")
 _SKIPPED: Final = (
@@ -137,11 +138,10 @@ def hardcoded_environment(repo: AuditRepository) -> Iterator[Hit]:
     for path, file in repo.files.items():
         low = path.lower()
         name = low.rsplit("/", 1)[-1]
-        if (low.endswith(_CONFIG) or name.startswith(("makefile", "dockerfile"))) and not (
-            _skipped(path) or is_test_path(path) or name.startswith(_LOCKS) or "lock" in name
-        ):
-            if len(file.text) <= _MAX_FILE:
-                yield from _once(path, _in_lines(repo, path))
+        aside = _skipped(path) or is_test_path(path) or name.startswith(_LOCKS) or "lock" in name
+        wanted = low.endswith(_CONFIG) or name.startswith(("makefile", "dockerfile"))
+        if wanted and not aside and len(file.text) <= _MAX_FILE:
+            yield from _once(path, _in_lines(repo, path))
 
 
 def _skipped(path: str) -> bool:

@@ -234,9 +234,9 @@ def _workflow(repo: AuditRepository, job: Job) -> Iterator[Hit]:
     text = repo.text(job.path)
     if _SKIP.search(text) or "paths" in text or ("tags:" in text and "branches" not in text):
         return
-    if job.system == "github":
-        if not any(_TOKEN.search(t) for t in _token_texts(job)) or _guards(job):
-            return
+    own = job.system != "github" or any(_TOKEN.search(t) for t in _token_texts(job))
+    if not own or _guards(job):
+        return
     for step in job.steps:
         if step.disabled or ("ref" in step.condition and "!=" in step.condition):
             continue

@@ -55,8 +55,7 @@ from mlops_advisor.tools.audit_workflow.rules._broken_workflows import broken_wo
     effort=(0.1, 0.5),
     sources=(
         "ruff: F821 undefined-name",
-        "actionlint: checks 'Contexts and built-in functions', 'Job dependencies validation', "
-        "'Local action inputs validation'",
+        "actionlint: checks 'Contexts and built-in functions' and 'Job dependencies validation'",
     ),
 )
 def between_files(repo: AuditRepository) -> Iterator[Hit]:
