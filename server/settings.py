@@ -10,7 +10,7 @@ from pathlib import Path
 
 NAME = "mlops-advisor"
 TITLE = "MLOps Advisor"
-DESCRIPTION = "Deterministic MLOps advice: maturity by evidence, gaps, and a roadmap."
+DESCRIPTION = "Deterministic MLOps advice: maturity by evidence, a roadmap, and an audit by line."
 # The project has no home of its own yet; this is the page its principles come from.
 WEBSITE = "https://ml-ops.org/content/mlops-principles"
 INSTRUCTIONS = (
@@ -19,6 +19,8 @@ INSTRUCTIONS = (
     " leave out what is not known, never guess it. An empty call returns the questions that tell"
     " most. Scores come from a published rubric (mlops://rubric) and evidence, not from a model;"
     " report score_low and score_high with every score. Unknown is not no."
+    " For defects in code and configuration call audit_workflow with a workspace or files: quote its"
+    " findings with path and line, keep its severities, and say what not_assessed lists."
 )
 
 

@@ -377,6 +377,101 @@ def run(dataset):
     assert [p.data.role for p in found.of(Predict)] == ["train", "test"]
 
 
+SPARK = """
+from pyspark.ml import Pipeline, PipelineModel
+from pyspark.ml.classification import GBTClassifier
+from pyspark.ml.evaluation import BinaryClassificationEvaluator
+from pyspark.ml.tuning import CrossValidator
+from pyspark.sql import SparkSession, functions as F
+from pyspark.sql.window import Window
+spark = SparkSession.builder.getOrCreate()
+rows = spark.read.parquet("rows")
+window = Window.orderBy(F.col("event_time").desc())
+rows = rows.withColumn("before", F.lag("x").over(window)).na.drop()
+train, test = rows.randomSplit([0.7, 0.3], seed=1)
+evaluator = BinaryClassificationEvaluator()
+search = CrossValidator(
+    estimator=Pipeline(stages=[GBTClassifier()]), evaluator=evaluator, seed=2)
+model = search.fit(train)
+said = model.transform(test)
+evaluator.evaluate(said)
+model.bestModel.write().overwrite().save("model")
+said.write.mode("append").format("delta").save("said")
+PipelineModel.load("elsewhere").transform(rows)
+"""
+
+
+def test_spark_fits_answers_measures_and_stores() -> None:
+    found = traced(SPARK)
+    (dated,) = found.of(Dated)
+    assert (dated.how, dated.name) == ("lagged", "pyspark.sql.functions.lag")
+    assert [s.columns for s in found.of(Sort)] == [("event_time",)]
+    first, folds = found.of(Split)
+    assert first.shares == (0.7, 0.3)
+    assert first.sources[0].rows != found.of(Read)[0].value.rows  # rows were dropped
+    assert (folds.how, folds.shuffle) == ("folds", "yes")
+    assert folds.splitter is not None
+    assert folds.splitter.line == 15
+    (fit,) = found.of(Fit)
+    answer, other = found.of(Predict)
+    assert answer.estimator.same(fit.estimator)
+    assert answer.data.role == "test"
+    (score,) = found.of(Score)
+    assert score.estimator is None
+    assert [v.id for v in score.values] == [answer.result.id]
+    (save,) = found.of(Save)
+    assert save.values[0].same(fit.estimator)
+    assert save.target == "model"
+    assert [(w.target, w.value.id) for w in found.of(Write)] == [("said", answer.result.id)]
+    (load,) = found.of(Load)
+    assert other.estimator.same(load.value)
+    assert not found.of(Transform)
+
+
+def test_events_know_the_calls_that_led_to_them() -> None:
+    found = traced(
+        """
+import tasks
+from sklearn.model_selection import train_test_split
+class Flow:
+    def run(self, rows):
+        return train_test_split(rows)
+def main():
+    rows = tasks.read()
+    scaled = tasks.scale(rows)
+    Flow().run(scaled)
+main()
+""",
+        tasks="""
+import pandas as pd
+from sklearn.preprocessing import StandardScaler
+def read():
+    return pd.read_csv("a.csv")
+def scale(rows):
+    return inner(rows)
+def inner(rows):
+    return StandardScaler().fit_transform(rows)
+""",
+    )
+    (fit,) = found.of(Fit)
+    assert [(s.path, s.line, s.bound) for s in fit.calls] == [
+        ("main.py", 11, False),
+        ("main.py", 9, False),
+        ("tasks.py", 7, False),
+    ]
+    (split,) = found.of(Split)
+    assert [(s.line, s.bound) for s in split.calls] == [(11, False), (10, True)]
+
+
+def test_modules_that_only_put_imported_parts_together_are_followed() -> None:
+    found = traced(
+        "from parts import get, half\nfrom more import grow\nhalf(grow(get()))\n",
+        parts=SPLIT + "def get():\n    return df\ndef half(x):\n    return train_test_split(x)\n",
+        more="def grow(x):\n    return Scaler().fit_transform(x)\n",
+    )
+    assert len(found.of(Split)) == 1
+
+
 def test_functions_that_are_handed_over_say_to_what() -> None:
     found = traced(
         """

@@ -170,11 +170,11 @@ def _finding(repo: AuditRepository, rule: Rule, hit: Hit) -> Finding:
 
 
 def _once_per_copy(repo: AuditRepository, findings: list[Finding]) -> list[Finding]:
-    """Report what stands in several identical files once, and name the copies."""
+    """Report what stands in several identical files once, in the topmost, and name the copies."""
     digests: dict[str, str] = {}
     first: dict[tuple[str, int, str, str, str], int] = {}
     result: list[Finding] = []
-    for finding in findings:
+    for finding in sorted(findings, key=lambda f: (f.place.path.count("/"), *order(f))):
         place = finding.place
         if place.path not in digests:
             text = repo.text(place.path)
@@ -186,7 +186,7 @@ def _once_per_copy(repo: AuditRepository, findings: list[Finding]) -> list[Findi
         elif len(result[known].places) < _MAX_ALSO:
             joined = (*result[known].places, place)
             result[known] = replace(result[known], places=joined)
-    return result
+    return sorted(result, key=order)
 
 
 def _fingerprinted(findings: list[Finding], before: Iterable[Finding]) -> list[Finding]:

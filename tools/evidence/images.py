@@ -176,7 +176,7 @@ def _yaml(repo: Repository) -> Iterator[Image]:
                 yield from _compose(file.path, doc)
             elif where == "ci":
                 yield from _ci(file.path, doc)
-            elif doc.child("images") is not None and "newTag" in repo.text(file.path):
+            elif doc.child("images") is not None and _is_overlay(file.path, doc):
                 yield from _kustomize(file.path, doc)
             else:
                 yield from _plain(file.path, doc, where)
@@ -246,12 +246,17 @@ def _looks_like(ref: str) -> bool:
     )
 
 
+def _is_overlay(path: str, doc: Node) -> bool:
+    return "kustomization" in path.lower() or doc.text_at("kind") == "Kustomization"
+
+
 def _kustomize(path: str, doc: Node) -> Iterator[Image]:
     for item in doc.list_at("images"):
         name = item.text_at("newName") or item.text_at("name")
         tag = item.child("newTag")
-        if name and (tag is not None or item.text_at("digest")):
-            ref = f"{name}@{item.text_at('digest')}" if tag is None else f"{name}:{tag.text}"
+        digest = item.text_at("digest")
+        if name and (tag is not None or digest):
+            ref = f"{name}@{digest}" if digest else f"{name}:{tag.text if tag else ''}"
             yield Image(path, (tag or item).line, ref, "kustomize", owner=item.text_at("name"))
 
 

@@ -83,7 +83,7 @@ def _interface(repo: Repository, view: View) -> Interface | None:
     if view.module.notebook:
         return None
     readers = (
-        ("add_argument", _argparse),
+        ("ArgumentParser", _argparse),
         ("typer", _typer),
         ("click", _click),
         ("fire", _fire),
@@ -180,7 +180,8 @@ def _argument(view: View, call: ast.Call) -> Argument | None:
     choices = view.literal(view.arg(call, "choices"))
     fixed = isinstance(choices, list) and all(isinstance(c, (str, int)) for c in choices)
     dest = view.literal(view.arg(call, "dest"))
-    name = dest if isinstance(dest, str) else (flags[-1] if flags else names[0]).lstrip("-")
+    long = next((f for f in flags if f.startswith("--")), names[0])
+    name = dest if isinstance(dest, str) else long.lstrip("-")
     return Argument(
         name, flags, call.lineno, required, values, tuple(f"{c}" for c in choices) if fixed else ()
     )

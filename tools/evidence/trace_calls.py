@@ -66,6 +66,13 @@ from mlops_advisor.tools.evidence.trace_rows import (
     standardise,
 )
 from mlops_advisor.tools.evidence.trace_run import Machine
+from mlops_advisor.tools.evidence.trace_spark import (
+    answer_call,
+    evaluator_call,
+    loaded_call,
+    window_call,
+    writer_call,
+)
 from mlops_advisor.tools.evidence.trace_splits import (
     cross_validation,
     make_folds,
@@ -275,7 +282,7 @@ _BY_HANDLER: Final[tuple[tuple[str, tuple[Handler, ...]], ...]] = (
     ("append", (append_item,)),
     ("fillna clip", (fill_missing,)),
     ("to_datetime", (datetime_call,)),
-    ("shift rolling lag", (lagged_call,)),
+    ("shift rolling lag diff pct_change ewm", (lagged_call,)),
     ("set_index", (index_call,)),
 )
 _BY_LAST: Final[Mapping[str, tuple[Handler, ...]]] = {
@@ -295,6 +302,11 @@ def _by_last(m: Machine, c: Site) -> Value | None:
 
 _LOOKS: Final[tuple[Handler, ...]] = (
     standardise,
+    evaluator_call,
+    loaded_call,
+    answer_call,
+    writer_call,
+    window_call,
     choice_call,
     scaled_call,
     seed_call,

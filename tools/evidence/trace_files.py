@@ -121,8 +121,13 @@ def write_call(m: Machine, c: Site) -> Value | None:
         return None
     plain = c.receiver is not None and c.receiver.kind != "ref"
     value = c.receiver if plain else (c.args[1] if len(c.args) > 1 else (c.args or (None,))[0])
+    return None if value is None else data_written(m, c, value)
+
+
+def data_written(m: Machine, c: Site, value: Value) -> Value | None:
+    """Keep that data are written, and where."""
     target = (c.args or (None,))[0] or next(iter(c.named.values()), None)
-    if value is None or value.kind in ("constant", "text"):
+    if value.kind in ("constant", "text"):
         return None
     m.emit(Write, c, value=value, target=target.text if target is not None else "")
     if target is not None:
@@ -145,9 +150,10 @@ def save_call(m: Machine, c: Site) -> Value | None:
     return store(m, c, whole=whole)
 
 
-def store(m: Machine, c: Site, *, whole: bool) -> Value:
-    """Keep what a call stores: its arguments, and its receiver if `whole`."""
+def store(m: Machine, c: Site, *, whole: bool, more: tuple[Value, ...] = ()) -> Value:
+    """Keep what a call stores: its arguments, its receiver if `whole`, and `more`."""
     values = [v for v in c.given if v.kind not in ("constant", "text", "file", "ref")]
+    values.extend(more)
     if whole and c.receiver is not None:
         values.append(c.receiver)
     flat = [i for v in values for i in (v, *(v.items if v.kind in ("sequence", "mapping") else ()))]

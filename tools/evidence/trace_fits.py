@@ -58,7 +58,7 @@ def constructor_call(m: Machine, c: Site) -> Value | None:
     held = c.arg("train_dataset") or c.arg("model") if c.last == "Trainer" else None
     return m.make(
         "estimator", c.name, (held,) if held is not None else (), items=items, keys=keys,
-        options=options,
+        options=options, line=c.line, path=c.frame.view.path,
     )  # fmt: skip
 
 
@@ -125,7 +125,8 @@ def fit_call(m: Machine, c: Site) -> Value | None:
         options = {**receiver.options, **(c.receiver or receiver).options, **c.named}
         m.emit(Fit, c, estimator=receiver, data=data, target=target, held=held, options=options)
     if sort_of(receiver.name) == "search":
-        folded(m, c, data, receiver.options.get("cv"))
+        spark = receiver.name.startswith("pyspark.") and "foldCol" not in receiver.options
+        folded(m, c, data, receiver if spark else receiver.options.get("cv"))
     if c.last not in ("fit_transform", "fit_predict"):
         return replace(receiver, kind="estimator") if receiver.kind == "unknown" else receiver
     result = m.derive(data, c.last, maker=receiver, columns=())

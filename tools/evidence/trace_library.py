@@ -261,7 +261,11 @@ def role_of_name(name: str) -> Role:
 def is_metric(name: str) -> bool:
     """Tell whether a call takes a measure of predictions."""
     last = name.rpartition(".")[2]
-    if last in _METRIC_CONSTRUCTORS or last.startswith(("plot_", "log_", "cross_val", "print_")):
+    if (
+        last in _METRIC_CONSTRUCTORS
+        or last.endswith("Evaluator")
+        or last.startswith(("plot_", "log_", "cross_val", "print_"))
+    ):
         return False
     if name.startswith(METRIC_MODULES):
         return True

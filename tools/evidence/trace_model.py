@@ -157,7 +157,8 @@ class Split(Event):
 
     `how`: call (train_test_split and the like), folds (cross-validation), slice (by hand).
     `shares` are the sizes of the parts as far as known, in the order of `parts`; `splitter` is the
-    object that makes the folds, with the place where it was made.
+    object that makes the folds, with the place where it was made; `sizes` are the arguments that
+    say how large the parts are, by name.
     """
 
     sources: tuple[Value, ...]
@@ -168,6 +169,7 @@ class Split(Event):
     stratify: Given
     shares: tuple[float, ...] = ()
     splitter: Value | None = None
+    sizes: Mapping[str, Value] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ SUBMITS: Final = frozenset(
 )
 _FRAME_ATTRIBUTES: Final = frozenset("values T loc iloc at iat str dt cat array data _jdf".split())
 _PAIR: Final = 2  # two parts make a split
+_SAME: Final = ("booster_", "bestModel")
 _META: Final = frozenset("columns index shape dtypes size ndim empty name features".split())
 _TAKING: Final = frozenset(
     "slice mask rows rest sample head tail take skip query filter limit fold loc iloc permutation"
@@ -199,11 +200,11 @@ class Names(Base):
             return self._data_attribute(base, attr)
         if base.kind == "estimator":
             return self.make(
-                "estimator" if attr.endswith("_") and "estimator" in attr else "unknown",
+                "estimator" if _is_inner(attr) else "unknown",
                 f"{base.name}.{attr}",
                 (base,),
                 items=base.items,
-                objects=base.objects if "estimator" in attr or attr == "booster_" else frozenset(),
+                objects=base.objects if "estimator" in attr or attr in _SAME else frozenset(),
             )
         value = self.make("unknown", f"{base.name}.{attr}", (base,), maker=base.maker)
         value = self.hinted(attr, replace(value, role=base.role, sure=base.sure))
@@ -265,6 +266,10 @@ class Names(Base):
         if value.kind == "data":
             return self.derive(value, "element", keep=False)
         return self.make("unknown", "element", (value,), role=value.role, sure=value.sure)
+
+
+def _is_inner(attr: str) -> bool:
+    return (attr.endswith("_") and "estimator" in attr) or attr == "bestModel"
 
 
 def _copied(value: Value, role: Role) -> dict[str, Any]:

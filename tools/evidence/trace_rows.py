@@ -131,6 +131,8 @@ def drop_columns(m: Machine, c: Site) -> Value | None:
     base = c.receiver
     if base is None or base.kind not in ("data", "unknown"):
         return None
+    if base.name == "na":
+        return m.derive(base, "dropna", keep=False)  # rows, in Spark
     what = c.arg("columns") or c.arg("labels", 0)
     index = c.arg("index")
     if index is not None or (what is not None and what.name.endswith(".index")):
@@ -155,11 +157,15 @@ def names_in(value: Value | None) -> tuple[str, ...]:
 def sort_rows(m: Machine, c: Site) -> Value | None:
     """`df.sort_values(...)`, `df.orderBy(...)`."""
     base = c.receiver
-    if base is None or base.kind not in ("data", "unknown"):
+    if base is None:
         return None
-    by = c.arg("by", 0)
+    window = base.kind == "ref" and base.name.endswith(".Window")
+    if base.kind not in ("data", "unknown") and not window:
+        return None
+    by = [v for v in (*c.args[:8], c.named.get("by")) if v is not None]
+    texts = [n for v in by for n in names_in(v)] or [v.text for v in ancestors(by) if v.text]
     result = m.derive(base, c.last)
-    m.emit(Sort, c, data=base, result=result, columns=names_in(by))
+    m.emit(Sort, c, data=base, result=result, columns=tuple(texts[:8]))
     return in_place(m, c, result)
 
 

@@ -60,6 +60,10 @@ def _shares(c: Site) -> tuple[float, ...]:
     return ()
 
 
+def _sizes(c: Site) -> dict[str, Value]:
+    return {k: c.named[k] for k in ("test_size", "train_size") if k in c.named}
+
+
 def train_test_split(m: Machine, c: Site) -> Value | None:
     """`train_test_split(X, y, ...)`: two parts of each argument."""
     arrays = list(c.args)
@@ -80,7 +84,7 @@ def train_test_split(m: Machine, c: Site) -> Value | None:
     m.emit(
         Split, c, sources=tuple(sources), parts=tuple(parts), how="call",
         seed=seed_given(c), shuffle=_flag(c, "shuffle", "yes"),
-        stratify=_flag(c, "stratify", "no"), shares=_shares(c),
+        stratify=_flag(c, "stratify", "no"), shares=_shares(c), sizes=_sizes(c),
     )  # fmt: skip
     return m.make("sequence", c.name, items=tuple(parts))
 
@@ -102,7 +106,7 @@ def _dataset_split(m: Machine, c: Site) -> Value | None:
     m.emit(
         Split, c, sources=(base,), parts=(train, test), how="call",
         seed=seed_given(c), shuffle=_flag(c, "shuffle", "yes"),
-        stratify=_flag(c, "stratify_by_column", "no"), shares=_shares(c),
+        stratify=_flag(c, "stratify_by_column", "no"), shares=_shares(c), sizes=_sizes(c),
     )  # fmt: skip
     if base.kind != "data" or c.last != "train_test_split":
         return m.make("mapping", c.name, keys=("train", "test"), items=(train, test))
@@ -185,6 +189,8 @@ def cross_validation(m: Machine, c: Site) -> Value | None:
 def folded(m: Machine, c: Site, data: Value, cv: Value | None) -> Value:
     """Folds that a cross-validation or a search makes of data; gives what is left out of each."""
     shuffled, seed, stratify = _habits(c, cv)
+    if cv is not None and cv.name.startswith("pyspark."):
+        shuffled, seed, stratify = "yes", "maybe", "no"
     fold = _part(m, data, c, "test")
     m.emit(
         Split, c, sources=(data,), parts=(_part(m, data, c, "train"), fold), how="folds",

@@ -32,18 +32,19 @@ _GIVEN: Final = frozenset(  # by shells and notebook services
     " get_config c snakemake _ih _oh sql table udf Environment".split()
 )
 _DYNAMIC: Final = frozenset(("exec", "execfile", "globals", "locals", "vars", "eval"))
-_MAGIC: Final = re.compile(
-    r"[\"\s](?:#\s{0,3}MAGIC\s{1,3})?%{1,2}(?:run|pylab|store|load|loadpy|sql|bigquery|script|spark|cython|"
+_MAGIC: Final = re.compile(  # both begin with a plain character, which is found fast
+    r"%(?<=[\"\s%]%)(?:run|pylab|store|load|loadpy|sql|bigquery|script|spark|cython|"
     r"local|rerun|recall|R|px|autopx|ipytest|sparksql|read_sql)\b"
 )
-_BY_MAGIC: Final = re.compile(
-    r"(\w{1,80})\s{0,3}=\s{0,3}[!%]|%%capture\s{1,3}(\w{1,80})|-(?:-out|o)\s(\w{1,80})"
-)
+_BY_MAGIC: Final = re.compile(r"%%capture\s{1,3}(\w{1,80})|-(?:-out|o)\s(\w{1,80})")
+_SHELLED: Final = re.compile(r"=\s{0,3}[!%]")
+_WORD_BEFORE: Final = re.compile(r"(\w{1,80})\s{0,3}$")
 _QUIET: Final = frozenset(
     ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
 )
 _TYPE_PARAMETERS: Final = ("TypeVar", "ParamSpec", "TypeVarTuple")
 _START: Final[_Position] = (0, 0)
+_END: Final[_Position] = (1 << 60, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +71,16 @@ def undefined(view: View, text: str = "", *, incomplete: bool = False) -> tuple[
         return ()
     if any(isinstance(c.func, ast.Name) and c.func.id in _DYNAMIC for c in view.calls):
         return ()
-    magic = frozenset(n for found in _BY_MAGIC.findall(text) for n in found if n)
-    return _Names(view, magic).find()
+    return _Names(view, frozenset(_by_magic(text))).find()
+
+
+def _by_magic(text: str) -> Iterator[str]:
+    """Names that get a value from a shell or a magic: `files = !ls`."""
+    for found in _SHELLED.finditer(text):
+        before = _WORD_BEFORE.search(text[max(0, found.start() - 84) : found.start()])
+        if before:
+            yield before.group(1)
+    yield from (n for names in _BY_MAGIC.findall(text) for n in names if n)
 
 
 class _Names:
@@ -116,23 +125,35 @@ class _Names:
             return True  # the first iterable is not, which only makes it find less
         return True
 
-    def _binding_scope(self, node: ast.AST) -> _Scope:
-        scope = self._scope(node)
-        if isinstance(self._view.parent(node), ast.NamedExpr):
-            while isinstance(scope, _COMPREHENSIONS):
-                scope = self._scope(scope)
-        return scope
-
     # --- bindings ---------------------------------------------------------------------------
 
     def _bind(self, scope: _Scope, name: str, at: _Position, node: ast.AST) -> None:
         self._bound.setdefault(scope, {}).setdefault(name, []).append((at, node))
 
+    def _store(self, name: ast.Name) -> None:
+        """Note a name that gets a value, at the end of the assignment that gives it."""
+        view = self._view
+        parent = view.parent(name)
+        while isinstance(parent, (ast.Tuple, ast.List, ast.Starred)):
+            parent = view.parent(parent)
+        at = (name.lineno, name.col_offset)
+        scope: _Scope
+        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
+            at = (parent.end_lineno or parent.lineno, parent.end_col_offset or 0)
+            scope = view.scope(parent)
+        elif isinstance(parent, (ast.comprehension, ast.NamedExpr)):
+            scope = self._scope(name)
+            while isinstance(parent, ast.NamedExpr) and isinstance(scope, _COMPREHENSIONS):
+                scope = self._scope(scope)
+        else:
+            scope = view.scope(name)
+        self._bind(scope, name.id, at, name)
+
     def _collect(self) -> None:
         view = self._view
         for name in view.of(ast.Name):
             if isinstance(name.ctx, ast.Store):
-                self._bind(self._binding_scope(name), name.id, self._effective(name), name)
+                self._store(name)
         for lambda_ in view.of(ast.Lambda):
             self._arguments(lambda_, lambda_.args)
         for function in view.functions:
@@ -163,7 +184,7 @@ class _Names:
     def _here(self, node: ast.AST, name: str | None) -> None:
         """Note that a node binds a name in the scope around it."""
         if name:
-            self._bind(self._scope(node), name, _position(node), node)
+            self._bind(self._view.scope(node), name, _position(node), node)
 
     def _collect_outer(self) -> None:
         declared: list[ast.Global | ast.Nonlocal] = [
@@ -186,39 +207,62 @@ class _Names:
         for parameter in getattr(scope, "type_params", ()):
             self._bind(scope, parameter.name, _START, parameter)
 
-    def _effective(self, name: ast.Name) -> _Position:
-        """Where a name has its value: after the whole of an assignment."""
-        parent = self._view.parent(name)
-        while isinstance(parent, (ast.Tuple, ast.List, ast.Starred)):
-            parent = self._view.parent(parent)
-        if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
-            return (parent.end_lineno or parent.lineno, parent.end_col_offset or 0)
-        return _position(name)
-
     # --- uses -------------------------------------------------------------------------------
 
     def find(self) -> tuple[Undefined, ...]:
         found: dict[tuple[str, str], Undefined] = {}
-        loads: list[tuple[ast.Name, _Scope]] = []
-        for name in self._view.of(ast.Name):
-            changed = isinstance(name.ctx, ast.Store) and isinstance(
-                self._view.parent(name), ast.AugAssign
-            )
-            if not isinstance(name.ctx, ast.Load) and not changed:
-                continue
-            if name.id in self._known and not changed:
-                continue
+        for name in self._suspects():
+            changed = not isinstance(name.ctx, ast.Load)
             scope = self._scope(name)
-            loads.append((name, scope))
             if self._resolved(name.id, scope):
                 use = self._late(name, scope)
             else:
                 use = None if changed else Undefined(name.id, name.lineno, "never")
             if use is not None and not self._excused(name):
                 found.setdefault((use.name, use.kind), use)
-        for use in self._maybe(loads):
+        for use in self._maybe():
             found.setdefault((use.name, use.kind), use)
         return tuple(sorted(found.values(), key=lambda u: (u.line, u.name)))
+
+    def _suspects(self) -> Iterator[ast.Name]:
+        """Uses that do not plainly come after a binding in a scope around them.
+
+        Nearly every use does, which is told from positions alone.
+        """
+        spans = self._spans()
+        known, parent = self._known, self._view.parent
+        for name in self._view.of(ast.Name):
+            if not isinstance(name.ctx, ast.Load):
+                if not isinstance(name.ctx, ast.Store) or not isinstance(
+                    parent(name), ast.AugAssign
+                ):
+                    continue
+            elif name.id in known:
+                continue
+            at = (name.lineno, name.col_offset)
+            first = None
+            for begin, end, bound in spans.get(name.id, ()):
+                if begin > at:
+                    break
+                if at <= end:
+                    first = bound
+            if first is None or first > at:
+                yield name
+
+    def _spans(self) -> dict[str, list[tuple[_Position, _Position, _Position]]]:
+        """Where each name is bound: begin and end of the scope, and the first binding in it."""
+        found: dict[str, list[tuple[_Position, _Position, _Position]]] = {}
+        for scope, names in self._bound.items():
+            if isinstance(scope, ast.ClassDef):
+                continue
+            begin, end = _span(scope)
+            whole = isinstance(scope, (*_COMPREHENSIONS, ast.Lambda))
+            for name, bindings in names.items():
+                first = _START if whole else min(at for at, _ in bindings)
+                found.setdefault(name, []).append((begin, end, first))
+        for spans in found.values():
+            spans.sort()
+        return found
 
     def _resolved(self, name: str, scope: _Scope) -> bool:
         here: _Scope = scope
@@ -279,11 +323,18 @@ class _Names:
 
     # --- names bound only in a `try` that may fail ------------------------------------------
 
-    def _maybe(self, loads: list[tuple[ast.Name, _Scope]]) -> Iterator[Undefined]:
-        uses: dict[tuple[_Scope, str], list[ast.Name]] = {}
-        for load, at in loads:
-            uses.setdefault((at, load.id), []).append(load)
-        for try_ in self._view.of(ast.Try):
+    def _uses(self, names: frozenset[str]) -> dict[tuple[_Scope, str], list[ast.Name]]:
+        """Uses of some names by scope, in the order of the source."""
+        found: dict[tuple[_Scope, str], list[ast.Name]] = {}
+        for name in self._view.of(ast.Name) if names else ():
+            if name.id in names and isinstance(name.ctx, ast.Load) and name.id not in self._known:
+                found.setdefault((self._scope(name), name.id), []).append(name)
+        return found
+
+    def _maybe(self) -> Iterator[Undefined]:
+        tries = self._view.of(ast.Try)
+        uses = self._uses(frozenset(n for t in tries for n, _ in _assigned_in(t)))
+        for try_ in tries:
             if try_.finalbody or not any(_falls_through(h) for h in try_.handlers):
                 continue
             scope = self._scope(try_)
@@ -316,6 +367,15 @@ class _Names:
                 return False
             below = up
         return False
+
+
+def _span(scope: _Scope) -> tuple[_Position, _Position]:
+    """Where the code of a scope begins and ends; decorators and defaults are outside."""
+    if isinstance(scope, ast.Module):
+        return _START, _END
+    inner = getattr(scope, "body", scope)
+    end = (getattr(scope, "end_lineno", 0), getattr(scope, "end_col_offset", 0))
+    return _position(inner[0] if isinstance(inner, list) else inner), end
 
 
 def _position(node: ast.AST) -> _Position:

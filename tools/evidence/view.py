@@ -135,9 +135,29 @@ class View:
         """Tell whether a node stands below one of some types."""
         return any(isinstance(n, types) for n in self.above(node))
 
+    @cached_property
+    def _spans(self) -> tuple[list[ast.AST], dict[ast.AST, tuple[int, int]]]:
+        """All nodes in the order of the source; where those below each begin and end."""
+        order = walk(self.tree)
+        ends = dict.fromkeys(order, 0)
+        parent = self._parent
+        for position in range(len(order) - 1, -1, -1):
+            node = order[position]
+            ends[node] = max(ends[node], position + 1)
+            up = parent.get(node)
+            if up is not None and ends[up] < ends[node]:
+                ends[up] = ends[node]
+        return order, {node: (at, ends[node]) for at, node in enumerate(order)}
+
+    def walk(self, node: ast.AST) -> list[ast.AST]:
+        """Give a node and all below, in the order of the source; cheap, however often asked."""
+        order, spans = self._spans
+        span = spans.get(node)
+        return walk(node) if span is None else order[span[0] : span[1]]
+
     def below(self, node: ast.AST, *types: type[N]) -> Iterator[N]:
-        """Nodes of some types below a node, in no promised order."""
-        return (n for n in ast.walk(node) if isinstance(n, types) and n is not node)
+        """Nodes of some types below a node, in the order of the source."""
+        return (n for n in self.walk(node)[1:] if isinstance(n, types))
 
     @cached_property
     def main_block(self) -> ast.If | None:
@@ -380,6 +400,26 @@ class View:
         return ""
 
 
+def walk(node: ast.AST) -> list[ast.AST]:
+    """Give a node and all below, in the order of the source; several times faster than ast.walk."""
+    found: list[ast.AST] = []
+    stack: list[Any] = [node]
+    fields = _FIELDS
+    while stack:
+        here = stack.pop()
+        found.append(here)
+        below: list[Any] = []
+        for name in fields[here.__class__]:
+            value = getattr(here, name, None)
+            if value.__class__ is list:
+                below.extend([v for v in value if v.__class__ in fields])
+            elif value.__class__ in fields:
+                below.append(value)
+        below.reverse()
+        stack.extend(below)
+    return found
+
+
 def dotted(node: ast.AST | None) -> str:
     """Name of an expression as written, chains of calls included: `a.b().c`; `?` for the rest."""
     parts: list[str] = []
@@ -404,7 +444,7 @@ def dotted(node: ast.AST | None) -> str:
 
 def names_read(node: ast.AST) -> frozenset[str]:
     """Plain names that an expression reads."""
-    return frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
+    return frozenset(n.id for n in walk(node) if isinstance(n, ast.Name))
 
 
 def last(name: str) -> str:
@@ -414,4 +454,4 @@ def last(name: str) -> str:
 
 def strings_in(node: ast.AST) -> Iterable[ast.Constant]:
     """Text constants below a node."""
-    return (n for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return (n for n in walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str))

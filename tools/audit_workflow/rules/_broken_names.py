@@ -30,6 +30,7 @@ _DEEP_LOADS: Final = (
     "tensorflow.keras.models.load_model",
     "keras.models.load_model",
 )
+_SCORING: Final = ("softmax", "sigmoid", "predict_proba", "bentoml", "torch", "keras", "pyfunc")
 _PYFUNC: Final = frozenset(("predict_proba", "score", "transform", "decision_function", "fit"))
 
 
@@ -42,7 +43,9 @@ def broken_names(repo: AuditRepository, view: View) -> Iterator[Hit]:
         if target is not None:
             yield from _arguments(view, call, target)
             yield from _unpacked(view, call, target)
-    yield from _inference(view)
+    text = repo.text(view.path)
+    if any(w in text for w in _SCORING):
+        yield from _inference(view)
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -223,17 +226,9 @@ def _arguments(view: View, call: ast.Call, target: Definition) -> Iterator[Hit]:
 def _plain(target: Definition) -> bool:
     """Tell whether a function is called with the arguments it is written with."""
     view, function = target.view, target.function
-    same = [
-        f
-        for f in view.functions
-        if f.name == function.name and view.parent(f) is view.parent(function)
-    ]
     stored = view.assigned.get(view.tree, {}).get(function.name)
-    if (
-        len(same) != 1
-        or stored
-        or not isinstance(view.parent(function), (ast.Module, ast.ClassDef))
-    ):
+    known = isinstance(view.parent(function), (ast.Module, ast.ClassDef))
+    if target.again or stored or not known:
         return False
     parent = view.parent(function)
     if isinstance(parent, ast.ClassDef) and (

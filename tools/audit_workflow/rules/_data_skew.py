@@ -67,6 +67,7 @@ _ALIGNS: Final = frozenset(
 _LEAST: Final = 4
 _MAX_LISTS: Final = 200
 _MAX_LACKS: Final = 2
+_MAX_NEAR: Final = 60
 
 
 def at_request(view: View) -> Iterator[Hit]:
@@ -169,22 +170,21 @@ def _prediction(repo: AuditRepository, view: View) -> ast.Call | None:
 
 
 def _called(repo: AuditRepository, view: View) -> set[str] | None:
-    """Names that a service calls, with those of what it imports.
+    """Names that a service calls, with those in the functions which it calls of what it imports.
 
-    Of modules that belong to training only what the service calls counts; None when that is a
-    class, or more than can be told.
+    None when it uses a class of a module that trains: more than can be told.
     """
     code = repo.code
     called = {c.last for c in view.module.calls}
-    near = code.closure((view.path,)) - {view.path}
-    for path in near:
-        module = code.modules[path]
-        if path not in code.feature_code and path not in code.training:
-            called |= {c.last for c in module.calls}
+    near = [repo.view(p) for p in sorted(code.closure((view.path,)) - {view.path})]
+    for other in near[:_MAX_NEAR] * 2:  # a helper may call one of a module before it
+        if other is None:
             continue
-        other = repo.view(path)
-        if other is None or any(c.name in called for c in module.classes):
-            return None
+        if any(c.name in called for c in other.module.classes):
+            if other.path in code.feature_code or other.path in code.training:
+                return None
+            called |= {c.last for c in other.module.calls}
+            continue
         used = [f for f in other.functions if f.name in called]
         called |= {last(dotted(c.func)) for c in other.calls if other.function(c) in used}
     return called
@@ -241,7 +241,7 @@ def _fitted(repo: Repository) -> dict[str, tuple[tuple[int, str], ...]]:
 
 @shared
 def _followed(repo: Repository) -> dict[str, tuple[tuple[str, int, str], ...]]:
-    """Preparations that the data of a stored model went through, by the module it all starts in."""
+    """Give the preparations of what stored models learn from, by the module that starts it."""
     found: dict[str, tuple[tuple[str, int, str], ...]] = {}
     for trace in traces(repo):
         ones = [p for p in prepared(trace) if sort_of(p.step.name) != "labels"]

@@ -7,6 +7,7 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _LESSON: Final = re.compile(
     r"^(?:week|lab|labs|lesson|chapter|part|module|day|session|exercise|homework|unit|step|class)"
@@ -21,6 +22,10 @@ _TITLE: Final = re.compile(
     r"\b(?:examples|templates?|starters?|cookiecutter|tutorials?|workshop|course|bootcamp|labs|"
     r"zoomcamp)\b"
 )
+_SITES: Final = (
+    "mkdocs.yml", "mkdocs.yaml", "zensical.toml", "docusaurus.config.js", "_config.yml", "hugo.toml"
+)  # fmt: skip
+_LEARNS: Final = re.compile(r"(?i)tutorial|lesson|chapter|part[-_]?\d|week|example|workshop|guide")
 _HEAD_CHARS: Final = 3_000
 
 
@@ -49,6 +54,18 @@ def anchor(repo: AuditRepository) -> tuple[str, int]:
 def is_template(path: str) -> bool:
     """Tell whether a path is that of a file that a generator fills in."""
     return "{{" in path or "{%" in path
+
+
+def tells_of_product(repo: AuditRepository, path: str) -> bool:
+    """Tell whether a document in `docs/` speaks of the code here, and is no site or tutorial."""
+    return path.startswith(("docs/", "doc/")) and not _LEARNS.search(path) and _has_plain_docs(repo)
+
+
+@shared
+def _has_plain_docs(repo: Repository) -> bool:
+    if not repo.code.product or repo.named(*_SITES):
+        return False
+    return not any(p.startswith(("docs/", "doc/")) and p.endswith("conf.py") for p in repo.paths)
 
 
 def is_course(repo: AuditRepository) -> bool:

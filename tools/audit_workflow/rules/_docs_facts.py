@@ -8,7 +8,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
-from mlops_advisor.tools.audit_workflow.rules import _docs_claims, _monitoring_scrape
+from mlops_advisor.tools.audit_workflow.rules import _docs, _docs_claims, _monitoring_scrape
 from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
@@ -87,7 +87,7 @@ _PINNED: Final = re.compile(
 def mismatches(repo: AuditRepository) -> Iterator[Hit]:
     """Statements of documents that the code contradicts."""
     for document in _docs_claims.documents(repo):
-        if repo.is_aside(document.path):
+        if repo.is_aside(document.path) and not _docs.tells_of_product(repo, document.path):
             continue
         yield from _ports(repo, document)
         yield from _python(repo, document)

@@ -8,7 +8,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
-from mlops_advisor.tools.audit_workflow.rules import _docs_claims
+from mlops_advisor.tools.audit_workflow.rules import _docs, _docs_claims
 from mlops_advisor.tools.evidence.parse.markdown import Document
 from mlops_advisor.tools.evidence.repository import Repository, shared
 
@@ -83,17 +83,20 @@ def missing(repo: AuditRepository) -> Iterator[Hit]:
     """Find what documents name and the repository does not hold."""
     for document in _docs_claims.documents(repo):
         name = document.path.rsplit("/", 1)[-1].lower()
-        if not (name.startswith("readme") or "/" not in document.path) or repo.is_aside(
+        if _docs.tells_of_product(repo, document.path):
+            found = [*_commands(repo, document), *_named(repo, document)]
+        elif (name.startswith("readme") or "/" not in document.path) and not repo.is_aside(
             document.path
         ):
+            found = [
+                *_trees(repo, document),
+                *_links(repo, document),
+                *_commands(repo, document),
+                *_named(repo, document),
+                *_badges(repo, document),
+            ]
+        else:
             continue
-        found = [
-            *_trees(repo, document),
-            *_links(repo, document),
-            *_commands(repo, document),
-            *_named(repo, document),
-            *_badges(repo, document),
-        ]
         yield from sorted(found, key=lambda h: h.line)[:_MAX_HITS]
 
 

@@ -1,4 +1,4 @@
-"""Comparisons of metrics that decide nothing, the wrong thing, or by one number only."""
+"""Comparisons of metrics that decide nothing or the wrong thing."""
 
 from __future__ import annotations
 
@@ -8,30 +8,26 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
-from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
-from mlops_advisor.tools.audit_workflow.rules._gates import fails, judges, releases, training_paths
+from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._gates import judges, releases
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View
 
-_LOSSES: Final = re.compile(
+LOSSES: Final = re.compile(
     r"(?:^|_)(?:rmse|mae|mse|mape|loss|error|logloss|rmsle|wer|perplexity|brier)(?:_|$)"
 )
-_SCORES: Final = re.compile(
+SCORES: Final = re.compile(
     r"(?:^|_)(?:acc|accuracy|f1|auc|r2|precision|recall|score|gini|ndcg|map)(?:_|$)"
 )
 _NEW: Final = re.compile(r"(?:^|_)(?:new|challenger|candidate|cand|current|latest|this)(?:_|$)")
-_OLD: Final = re.compile(
+OLD: Final = re.compile(
     r"(?:^|_)(?:prod|production|champion|champ|old|best|previous|prev|baseline|deployed|"
     r"existing)(?:_|$)"
 )
+_MAX_ORIGIN: Final = 4
+_MAX_TEXT: Final = 600
 _FIRST: Final = re.compile(
     r"champion|prod|existing|previous|versions|latest|deployed|baseline", re.IGNORECASE
-)
-_CONDITIONS: Final = re.compile(r"^sagemaker\.workflow\.conditions\.Condition(?:Less|Greater)")
-_CHAMPION: Final = (
-    *("champion", "production_", "prod_metric", "prod_score", "prod_model", "prod_acc"),
-    *("prod_rmse", "prod_f1", "prod_auc", "prod_mae", "baseline_", "current_best"),
-    "incumbent",
 )
 
 
@@ -83,19 +79,12 @@ def _itself(view: View, node: ast.If) -> Iterator[Hit]:
             continue
         texts = ast.unparse(left), ast.unparse(right)
         if not any(
-            is_metric(w) or _metric_part(w)
+            is_metric(w) or metric_part(w)
             for t in texts
             for w in re.findall(r"\w{1,60}", t.lower())
         ):
             continue
-        made = view.settled(left), view.settled(right)
-        same = texts[0] == texts[1] or (
-            isinstance(made[0], ast.Call)
-            and isinstance(made[1], ast.Call)
-            and made[0] is not made[1]
-            and ast.unparse(made[0]) == ast.unparse(made[1])
-        )
-        if same:
+        if texts[0] == texts[1] or _same_source(view, left, right):
             yield Hit(
                 view.path,
                 compare.lineno,
@@ -107,8 +96,40 @@ def _itself(view: View, node: ast.If) -> Iterator[Hit]:
             )
 
 
-def _metric_part(word: str) -> bool:
-    return bool(_LOSSES.search(word) or _SCORES.search(word))
+def _same_source(view: View, left: ast.expr, right: ast.expr) -> bool:
+    """Tell whether two names were given the same value, through the names in it."""
+    made = view.settled(left), view.settled(right)
+    if made[0] is made[1] or not all(isinstance(m, (ast.Call, ast.Subscript)) for m in made):
+        return False
+    return _origin(view, made[0], 0) == _origin(view, made[1], 0)
+
+
+def _origin(view: View, node: ast.expr | None, depth: int) -> str:
+    """Text of an expression with its names replaced by what each was given once."""
+    if node is None or depth > _MAX_ORIGIN:
+        return ""
+    if isinstance(node, ast.Name):
+        settled = view.settled(node)
+        known = settled is not None and settled is not node
+        return _origin(view, settled, depth + 1) if known else node.id
+    if isinstance(node, ast.Call):
+        given = [_origin(view, a, depth + 1) for a in node.args]
+        given += [f"{k.arg}={_origin(view, k.value, depth + 1)}" for k in node.keywords]
+        owner = node.func
+        head = (
+            f"{_origin(view, owner.value, depth + 1)}.{owner.attr}"
+            if isinstance(owner, ast.Attribute)
+            else ast.unparse(owner)
+        )
+        return f"{head}({', '.join(given)})"[:_MAX_TEXT]
+    if isinstance(node, ast.Subscript):
+        return f"{_origin(view, node.value, depth + 1)}[{ast.unparse(node.slice)}]"[:_MAX_TEXT]
+    return ast.unparse(node)[:_MAX_TEXT]
+
+
+def metric_part(word: str) -> bool:
+    """Tell whether a word holds the name of a loss or a score."""
+    return bool(LOSSES.search(word) or SCORES.search(word))
 
 
 def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]:
@@ -121,14 +142,14 @@ def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]
         return
     wants_more = isinstance(test.ops[0], (ast.Gt, ast.GtE))
     words = [re.sub(r"\W{1,40}", "_", t) for t in (left, right)]
-    if _NEW.search(words[0]) and _OLD.search(words[1]):
+    if _NEW.search(words[0]) and OLD.search(words[1]):
         new_is_more = wants_more
-    elif _OLD.search(words[0]) and _NEW.search(words[1]):
+    elif OLD.search(words[0]) and _NEW.search(words[1]):
         new_is_more = not wants_more
     else:
         return
-    loss = all(_LOSSES.search(w) for w in words)
-    score = all(_SCORES.search(w) for w in words)
+    loss = all(LOSSES.search(w) for w in words)
+    score = all(SCORES.search(w) for w in words)
     if (loss and new_is_more) or (score and not loss and not new_is_more):
         yield Hit(
             view.path,
@@ -168,71 +189,3 @@ def _first_exempt(view: View, node: ast.If, released: set[ast.Call]) -> Iterator
             severity=MEDIUM,
             confidence=0.65,
         )
-
-
-# --- one number in the code ------------------------------------------------------------------
-
-
-def thresholds(repo: AuditRepository) -> Iterator[Hit]:
-    """Report gates that know one number in the code and no model to compare with."""
-    relevant = training_paths(repo) | repo.flows.modules
-    paths = [p for p in repo.code.product if p not in repo.code.serving_code or p in relevant]
-    texts = (repo.text(p).lower() for p in paths if p in relevant)
-    if any(w in text for text in texts for w in _CHAMPION):
-        return
-    for path in sorted(paths):
-        module = repo.code.modules[path]
-        if module.notebook or not (
-            module.branches or module.checks or "Condition" in repo.text(path)
-        ):
-            continue
-        view = repo.view(path)
-        if view is None:
-            continue
-        for call in view.calls:
-            if _CONDITIONS.match(view.name(call)) and _number(view, View.arg(call, "right", 1)):
-                yield _fixed(
-                    path, call.lineno, ast.unparse(View.arg(call, "right", 1) or call)[:40]
-                )
-        if path in relevant:
-            for node in view.of(ast.If):
-                yield from _of_if(view, node)
-
-
-def _number(view: View, node: ast.expr | None) -> bool:
-    value = view.literal(node)
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value != 0
-
-
-def _of_if(view: View, node: ast.If) -> Iterator[Hit]:
-    released = {r.call for r in releases(view)}
-    inside = {c for s in (*node.body, *node.orelse) for c in ast.walk(s) if isinstance(c, ast.Call)}
-    if not (inside & released or any(fails(s) for s in node.body)):
-        return
-    for compare in [node.test, *view.below(node.test, ast.Compare)]:
-        if not isinstance(compare, ast.Compare) or len(compare.comparators) != 1:
-            continue
-        if not isinstance(compare.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
-            continue
-        sides = (compare.left, compare.comparators[0])
-        numbers = [s for s in sides if _number(view, s)]
-        names = [
-            last(dotted(s)).lower() or ast.unparse(s).lower() for s in sides if s not in numbers
-        ]
-        if len(numbers) == 1 and any(is_metric(n) or _metric_part(n) for n in names):
-            settled = view.settled(numbers[0])
-            line = settled.lineno if settled is not None else compare.lineno
-            yield _fixed(view.path, line, ast.unparse(compare)[:60])
-            return
-
-
-def _fixed(path: str, line: int, what: str) -> Hit:
-    return Hit(
-        path,
-        line,
-        f"The gate knows one number in the code (`{what}`) and no model to compare with: a"
-        " candidate worse than the model in production passes.",
-        "Take the threshold from configuration, and compare with the champion on the same data.",
-        severity=LOW,
-        confidence=0.65,
-    )

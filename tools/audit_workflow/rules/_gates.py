@@ -34,11 +34,30 @@ _SAVES: Final = frozenset(
     " mlflow.transformers.log_model".split()
 )
 _SAVE_ENDS: Final = frozenset(("save_model", "save_pretrained", "save", "dump_model"))
+# What may put a model into a registry of the repository's own: a table, a collection, a hash.
+_STORES: Final = frozenset(
+    "insert_one insert update_one replace_one find_one_and_update execute add set hset merge"
+    " promote publish push put_item".split()
+)
+_OWN_REGISTRY: Final = re.compile(
+    r"model_?registry|registered_?models?|production_?models?|deployed_?models?|champion_?models?|"
+    r"(?:insert\s{1,4}into|update|replace\s{1,4}into)\s{1,4}[\w.\"`]{0,40}?"
+    r"(?:model_?versions?|models?)\b",
+    re.IGNORECASE,
+)
+_COPIES: Final = frozenset(("copy", "copy2", "copyfile", "copytree", "move", "replace", "rename"))
+_LIVE: Final = re.compile(
+    r"(?:^|[/_.\-\s\"'(])(?:prod|production|serving|deploy(?:ed|ment)?|live|champion)"
+    r"(?:[/_.\-\s\"')]|$)",
+    re.IGNORECASE,
+)
 _ENDS: Final = (
     _PROMOTES
     | _REGISTERS
     | _SAVE_ENDS
     | frozenset(("log_model", "register", "upload", "pack", "Pusher", "deploy", "dump"))
+    | _STORES
+    | _COPIES
 )
 _GATES: Final = frozenset(
     "validate_evaluation_results ConditionStep Condition If BranchPythonOperator"
@@ -62,6 +81,7 @@ _SWITCHES: Final = re.compile(
     r"config))\.|"
     r"^(?:do_|no_|skip_|enable_)?(?:register|deploy|promote|push)(?:_model)?$"
 )
+_PAIR: Final = 2
 _STOPS: Final = ("sys.exit", "exit", "quit", "SystemExit")
 _APPROVAL: Final = (
     "PendingManualApproval",
@@ -106,8 +126,10 @@ def _kind(view: View, call: ast.Call) -> str:
         return "promote" if _to_production(view, call) else "register"
     if _registers(view, call, name):
         return "register"
-    if _deploys(view, call, name):
+    if _deploys(view, call, name) or (end in _COPIES and _replaces(view, call, name)):
         return "promote"
+    if end in _STORES and _own_registry(view, call):
+        return "register"
     return "save" if _saves(view, call, name) else ""
 
 
@@ -134,6 +156,32 @@ def _deploys(view: View, call: ast.Call, name: str) -> bool:
     return any(w in owner for w in ("model", "endpoint", "estimator", "predictor", "client"))
 
 
+def _own_registry(view: View, call: ast.Call) -> bool:
+    """Tell whether a row, document or key of the repository's own registry is written."""
+    end = last(dotted(call).removesuffix("()"))
+    owner = call.func.value if isinstance(call.func, ast.Attribute) else None
+    made = view.settled(owner)
+    texts = [ast.unparse(n)[:200] for n in (owner, made) if n is not None]
+    if end == "execute":
+        texts = [view.string(a) for a in call.args[:1]]
+        texts += [ast.unparse(a)[:300] for a in call.args[:1]]
+    elif end in ("add", "set", "hset", "merge"):
+        texts = [view.string(a) or ast.unparse(a)[:120] for a in call.args[:1]]
+    written = any(_OWN_REGISTRY.search(t) for t in texts)
+    reads = end == "execute" and re.match(r"\s{0,40}select\b", texts[0], re.IGNORECASE)
+    return written and not reads
+
+
+def _replaces(view: View, call: ast.Call, name: str) -> bool:
+    """Tell whether a file becomes the model in production."""
+    if not name.startswith(("shutil.", "os.")) or len(call.args) < _PAIR:
+        return False
+    target, source = call.args[1], call.args[0]
+    into = f"{view.string(target)} {ast.unparse(target)[:200]}"
+    both = f"{into} {view.string(source)} {ast.unparse(source)[:200]}".lower()
+    return bool(_LIVE.search(into)) and "model" in both
+
+
 def _to_production(view: View, call: ast.Call) -> bool:
     stage = View.arg(call, "stage", 2)
     text = view.string(stage).lower() if stage is not None else ""
@@ -147,6 +195,8 @@ def _saves(view: View, call: ast.Call, name: str) -> bool:
     if last(name) not in _SAVE_ENDS:
         return False
     owner = dotted(call.func.value).lower() if isinstance(call.func, ast.Attribute) else ""
+    if last(name) == "save" and ".write()" in owner:  # Spark ML: `fitted.write().overwrite().save`
+        return "pyspark" in view.module.roots
     return any(
         w in owner
         for w in ("model", "regressor", "classifier", "booster", "clf", "trainer", "estimator")
@@ -260,7 +310,7 @@ def _decided(repo: AuditRepository, view: View, call: ast.Call, depth: int) -> b
     if function is None or depth > 1:
         return False
     return any(
-        _decided(repo, where, site, depth + 1) for where, site in _sites(repo, view, function)
+        _decided(repo, where, site, depth + 1) for where, site in sites(repo, view, function)
     )
 
 
@@ -296,7 +346,7 @@ def _raises(view: View, function: AnyFunction) -> bool:
     )
 
 
-def _sites(
+def sites(
     repo: AuditRepository, view: View, function: AnyFunction
 ) -> Iterator[tuple[View, ast.Call]]:
     """Find calls of a function, in its own module and in those that import it."""
@@ -323,6 +373,7 @@ def gate_exists(repo: Repository) -> bool:
     )
 
 
-def training_paths(repo: AuditRepository) -> frozenset[str]:
+@shared
+def training_paths(repo: Repository) -> frozenset[str]:
     """Modules that take part in training, notebooks that train included."""
     return repo.code.training_code | frozenset(repo.code.training)

@@ -27,6 +27,8 @@ _DOWNLOADS: Final = frozenset(
         "blob",
         "fput_object",
         "fget_object",
+        "get_blob_client",
+        "get_object_to_file",
     )
 )
 REMOTE: Final = re.compile(r"^(?:s3a?|gs|abfss?|wasbs?|hdfs|https?)://")
@@ -78,8 +80,9 @@ def _fixed(view: View) -> Iterator[Hit]:
             if key and not VERSIONED.search(key) and not _dynamic(view, call):
                 yield _overwritten(view.path, call.lineno, key)
         elif name in _COPIES and len(call.args) > 1:
-            target = view.string(call.args[1])
-            if _LIVE.search(target) and "model" in target.lower() and not VERSIONED.search(target):
+            target, source = view.string(call.args[1]), view.string(call.args[0])
+            model = "model" in target.lower() or _MODEL_FILE.search(source)
+            if _LIVE.search(target) and model and not VERSIONED.search(target):
                 yield _overwritten(view.path, call.lineno, target)
         elif end in (
             "load_model",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import Hit as CallHit
+from mlops_advisor.tools.evidence.models import Outcome
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.repository import Repository, shared
@@ -121,6 +123,58 @@ def in_use(repo: Repository) -> list[str]:
     for run in (*repo.runs.images, *repo.runs.cluster, *repo.runs.ci):
         started |= repo.runs.modules(run)
     return sorted(serving, key=lambda p: (p not in started, p))
+
+
+_HOMES: Final = ("dockerfile", "requirements.txt", "pyproject.toml", "pipfile", "bentofile.yaml")
+
+
+@shared
+def _homes(repo: Repository) -> dict[str, list[str]]:
+    """Group serving modules by the folder that builds them, the next above with an image."""
+    folders = {p.rpartition("/")[0] for p in repo.named(*_HOMES)}
+    found: dict[str, list[str]] = {}
+    for path in in_use(repo):
+        folder = path.rpartition("/")[0]
+        while folder and folder not in folders:
+            folder = folder.rpartition("/")[0]
+        found.setdefault(folder, []).append(path)
+    return found
+
+
+def lacking(repo: AuditRepository, seen: Iterable[str], *, none: bool) -> list[tuple[str, bool]]:
+    """Give serving modules that lack a practice, one for each service, and whether all do.
+
+    `seen` are the files that show the practice; `none`: nothing shows it.  Only where several
+    services live in folders of their own is one of them judged apart from the others: what a
+    file outside of them shows holds for all.
+    """
+    homes = {h: p for h, p in _homes(repo).items() if h}
+    if len(homes) < 2 or "" in _homes(repo):  # noqa: PLR2004 - several services
+        return [(p, True) for p in in_use(repo)] if none else []
+    if none:
+        return [(p, True) for paths in homes.values() for p in paths]
+    covered = {next((h for h in homes if p.startswith(f"{h}/")), "") for p in seen}
+    if "" in covered or not covered:
+        return []
+    # A service that shares code with one that has it may have it through that.
+    reached = {p: repo.code.closure([p]) for h in homes if h not in covered for p in homes[h]}
+    files = frozenset(seen)
+    return [(p, False) for p, code in reached.items() if not code & files]
+
+
+def home_of(repo: AuditRepository, path: str) -> str:
+    """Folder that builds a serving module; empty for the repository itself."""
+    return next((h for h, paths in _homes(repo).items() if path in paths), "")
+
+
+def shown_in(repo: AuditRepository, practice: str) -> list[str]:
+    """Files in which probes see a practice."""
+    return [
+        place.path
+        for fact in repo.report.facts
+        if fact.practice == practice and fact.outcome is Outcome.PRESENT
+        for place in fact.places
+    ]
 
 
 def deployed_model(repo: AuditRepository) -> tuple[str, int] | None:

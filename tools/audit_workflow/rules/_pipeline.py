@@ -159,6 +159,7 @@ class Definition:
 
     view: View
     function: AnyFunction
+    again: bool = False  # another function of the same name stands there too
 
 
 def views_holding(repo: AuditRepository, *words: str, tests: bool = False) -> Iterator[View]:
@@ -212,25 +213,29 @@ def dict_entry(node: ast.expr | None, *keys: str) -> tuple[ast.expr, ast.expr] |
     return None
 
 
-def top_level(view: View) -> dict[str, AnyFunction]:
+def _top_level(view: View) -> dict[str, list[AnyFunction]]:
     """Functions of a module by name, those of classes as `Class.name`."""
-    found: dict[str, AnyFunction] = {}
+    found: dict[str, list[AnyFunction]] = {}
     for function in view.functions:
         above = view.parent(function)
         while isinstance(above, (ast.If, ast.Try, ast.With)):
             above = view.parent(above)
         if isinstance(above, ast.Module):
-            found[function.name] = function
+            found.setdefault(function.name, []).append(function)
         elif isinstance(above, ast.ClassDef):
-            found[f"{above.name}.{function.name}"] = function
+            found.setdefault(f"{above.name}.{function.name}", []).append(function)
     return found
 
 
-def _functions(repo: AuditRepository, view: View) -> dict[str, AnyFunction]:
+def _functions(repo: AuditRepository, view: View) -> dict[str, list[AnyFunction]]:
     key = ("functions", view.path)
     if key not in repo.shared:
-        repo.shared[key] = top_level(view)
-    return cast("dict[str, AnyFunction]", repo.shared[key])
+        repo.shared[key] = _top_level(view)
+    return cast("dict[str, list[AnyFunction]]", repo.shared[key])
+
+
+def _defined(view: View, functions: list[AnyFunction] | None) -> Definition | None:
+    return Definition(view, functions[-1], len(functions) > 1) if functions else None
 
 
 def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition | None:
@@ -239,15 +244,17 @@ def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition 
     if not raw or raw.startswith("?") or "()" in raw:
         return None
     here = _functions(repo, view)
-    if _shadowed(view, node, raw.partition(".")[0]):
+    head, _, tail = raw.partition(".")
+    if head not in view.aliases and raw not in here and head != "self":
+        return None
+    if _shadowed(view, node, head):
         return None
     if raw in here and raw not in view.aliases:
-        return Definition(view, here[raw])
-    head, _, tail = raw.partition(".")
+        return _defined(view, here[raw])
     if head == "self":
         owner = next((n for n in view.above(node) if isinstance(n, ast.ClassDef)), None)
         method = here.get(f"{owner.name}.{tail}") if owner is not None else None
-        return Definition(view, method) if method is not None else None
+        return _defined(view, method)
     full = view.aliases.get(head)
     if full is None:
         return None
@@ -258,7 +265,7 @@ def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition 
     path = importable(repo, module, view.path) if module else ""
     other = repo.view(path) if path and path != view.path else None
     function = _functions(repo, other).get(name) if other is not None else None
-    return Definition(other, function) if other is not None and function is not None else None
+    return _defined(other, function) if other is not None else None
 
 
 def _shadowed(view: View, node: ast.AST, name: str) -> bool:

@@ -33,6 +33,9 @@ _PUTS: Final = re.compile(
 )
 _VERSION: Final = re.compile(r"\d+\.\d+|[0-9a-f]{40}|\$\{?\w{0,40}(?:VERSION|TAG|version|_VER)")
 _ENDS: Final = re.compile(r"(?:\.(?:tar|tgz|gz|xz|bz2|zip|deb|rpm|sh|py|run|bin|AppImage))+$")
+_PROGRAM: Final = re.compile(
+    r"(?i)linux|amd64|x86_64|aarch64|[-_]bin[-_.]|openjdk|awscli|/releases/(?:latest/)?download/"
+)
 _NEAR: Final = 10
 _FIX: Final = (
     'Check it before use: `echo "<sha256>  <file>" | sha256sum -c -`, or install a pinned package.'
@@ -114,4 +117,6 @@ def _installed(found: re.Match[str], rest: str, tail: str) -> bool:
     unpacks = re.search(
         rf"\b(?:tar|unzip|gunzip|bsdtar)\b[^\n|;&]{{0,200}}{whole}[^\n;&]{{0,100}}", below[:6_000]
     )
+    if unpacks and _PROGRAM.search(found.group("url")):
+        return True
     return bool(unpacks and _PUTS.search(below[unpacks.start() : unpacks.start() + 1_500]))

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import same, source
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read
 
 SMOKE: Final = re.compile(
     r"smoke|import|no_?(?:error|exception|raise)|does_?n.?t_?(?:raise|fail|crash)|not_raise|runs?$|"
@@ -28,7 +28,12 @@ _ERRORS: Final = re.compile(r"(?i)\berrors?\b|exception|fail(?:ed|ure)|\b(?:400|
 _GOOD: Final = re.compile(
     r"(?i)\b20[0-4]\b|predict|score|result|success|\bok\b|in response|is not None"
 )
-_EQUALS: Final = ("assertEqual", "assertEquals", "assert_equal")
+_EQUALS: Final = (
+    "assertEqual", "assertEquals", "assert_equal", "assertDictEqual", "assertListEqual",
+    "assert_array_equal",
+)  # fmt: skip
+_ARRAYS: Final = ("array", "asarray", "Series", "tensor", "float32", "float64")
+_NESTED: Final = 5
 _MOCKS: Final = ("Mock", "MagicMock", "AsyncMock", "patch", "create_autospec", "PropertyMock")
 _FLOAT_WORDS: Final = re.compile(
     r"(?i)predict|pred\b|score|accuracy|rmse|mae\b|mse\b|loss|auc|f1|precision|recall|metric|prob|"
@@ -232,9 +237,16 @@ def _reaches_out(view: View, call: ast.Call, mocks: set[str]) -> bool:
 def _compares(node: ast.AST) -> list[tuple[ast.expr, ast.expr]]:
     """Both sides of an exact comparison in a check, either way round; empty for another check."""
     sides: list[ast.expr] = []
-    if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
-        if len(node.test.ops) == 1 and isinstance(node.test.ops[0], ast.Eq):
-            sides = [node.test.left, node.test.comparators[0]]
+    test = node.test if isinstance(node, ast.Assert) else None
+    if isinstance(test, ast.Call) and called(test) == "all" and not test.args:
+        test = test.func.value if isinstance(test.func, ast.Attribute) else test
+    if isinstance(test, ast.Compare):
+        if len(test.ops) == 1 and isinstance(test.ops[0], ast.Eq):
+            sides = [test.left, test.comparators[0]]
+    elif isinstance(test, ast.Call) and called(test) in ("array_equal", "equals"):
+        method = test.func if isinstance(test.func, ast.Attribute) else None
+        own = [method.value] if called(test) == "equals" and method is not None else []
+        sides = [*own, *test.args][:2]
     elif isinstance(node, ast.Call) and called(node) in _EQUALS:
         sides = node.args[:2]
     if len(sides) < 2:  # noqa: PLR2004 - a comparison has two sides
@@ -251,25 +263,65 @@ def exact_float(view: View, node: ast.AST) -> str:
         settled = view.settled(side)
         if settled is None:
             continue
-        holds = _float_in(settled)
+        holds, keyed = _float_in(settled, 0)
         if holds is None or isinstance(other, ast.Constant):
             continue
         written = f"{holds!r}"
         digits = len(written.replace(".", "").replace("-", "").strip("0"))
-        named = bool(_FLOAT_WORDS.search(source(other, 300)))
-        if digits >= _LONG or (named and digits >= _DIGITS and not isinstance(settled, ast.Dict)):
-            return written
+        named = bool(_FLOAT_WORDS.search(_shown(view, other)))
+        plain = named and not isinstance(settled, ast.Dict)
+        if digits >= _LONG or ((plain or keyed) and digits >= _DIGITS):
+            given = not keyed or not _given(view, node, holds)
+            if given:
+                return written
     return ""
 
 
-def _float_in(node: ast.expr) -> float | None:
-    """Float with a fraction, alone or in a small literal."""
+def _shown(view: View, node: ast.expr) -> str:
+    """Text of an expression, and of what its names were last given."""
+    values = [v for n in sorted(names_read(node))[:4] for v in view.values(n, node)[-1:]]
+    return " ".join(source(n, 300) for n in (node, *values))
+
+
+def _given(view: View, node: ast.AST, value: float) -> bool:
+    """Tell whether a test hands the value itself to what it tests, as with a fake model."""
+    return any(
+        isinstance(a, ast.Constant) and a.value == value
+        for call in view.calls
+        if call is not node
+        for a in (*call.args, *(k.value for k in call.keywords))
+    )
+
+
+def _float_in(node: ast.expr, depth: int) -> tuple[float | None, bool]:
+    """Float with a fraction in a small literal, and whether a key calls it a prediction."""
+    best: tuple[float | None, bool] = (None, False)
+    if depth > _NESTED:
+        return best
     if isinstance(node, ast.Constant):
-        return node.value if isinstance(node.value, float) and node.value % 1 else None
-    if isinstance(node, ast.UnaryOp):
-        return _float_in(node.operand)
+        return (node.value if isinstance(node.value, float) and node.value % 1 else None), False
     if isinstance(node, ast.Dict):
-        return next((f for v in node.values if (f := _float_in(v)) is not None), None)
-    if isinstance(node, (ast.List, ast.Tuple)):
-        return next((f for v in node.elts if (f := _float_in(v)) is not None), None)
-    return None
+        for key, value in zip(node.keys, node.values, strict=True):
+            inner, keyed = _float_in(value, depth + 1)
+            keyed = keyed or (isinstance(key, ast.Constant) and _is_output(str(key.value)))
+            if inner is not None and (best[0] is None or (keyed and not best[1])):
+                best = (inner, keyed)
+        return best
+    for element in _elements(node):
+        best = _float_in(element, depth + 1)
+        if best[0] is not None:
+            break
+    return best
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    """Give what a list, an array made of one, or a minus sign holds."""
+    if isinstance(node, ast.UnaryOp):
+        return [node.operand]
+    if isinstance(node, ast.Call):
+        return node.args[:1] if called(node) in _ARRAYS else []
+    return node.elts[:200] if isinstance(node, (ast.List, ast.Tuple)) else []
+
+
+def _is_output(key: str) -> bool:
+    return bool(_FLOAT_WORDS.search(key)) or key.lower() in ("output", "outputs", "result")

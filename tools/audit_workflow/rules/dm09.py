@@ -2,9 +2,11 @@
 
 ## What it does
 
-Reports a random split (`train_test_split` with shuffling, a shuffled `KFold`) of rows that the same
-program treats as a series in time: it sorts them by a date, makes the date their index, or builds
-lags and rolling windows from them.
+Reports a random split (`train_test_split` with shuffling, `KFold`, `randomSplit` and
+`CrossValidator` of Spark) of rows that are a series in time: the program, or the one that wrote the
+table, sorts them by a date, makes the date their index, builds lags and rolling windows from them,
+or the names of the features (`sales_lag_7`, `prev_amount`, `count_24h`) say so, in the module, in a
+list that it imports or in its configuration.
 
 ## Why is this bad?
 
@@ -14,6 +16,7 @@ alike, so the model looks much better than it will be on days that have not come
 ## Known problems
 
 A date column alone is no sign: many tables hold one that has nothing to do with what is predicted.
+Names of features are weaker evidence than what the code does with the rows.
 
 ## Example
 
@@ -34,18 +37,13 @@ train, test = df[df["date"] < "2024-01-01"], df[df["date"] >= "2024-01-01"]
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules._dataflow import (
-    in_product,
-    product,
-    quoted,
-)
-from mlops_advisor.tools.evidence.trace import Dated, Event, Sort, Split, Trace, rows_of
-
-_DATE_WORDS: Final = ("date", "time", "timestamp", "day", "month", "year", "week", "datetime", "ds")
+from mlops_advisor.tools.audit_workflow.rules._data_time import sign_of
+from mlops_advisor.tools.audit_workflow.rules._dataflow import in_product, product, quoted
+from mlops_advisor.tools.evidence.trace import Split, Trace
+from mlops_advisor.tools.evidence.trace_library import ORDERED_FOLDS
 
 
 @rule(
@@ -67,43 +65,39 @@ def temporal_data_random_split(repo: AuditRepository) -> Iterator[Hit]:
     seen: set[tuple[str, int]] = set()
     for trace in product(repo):
         for split in trace.of(Split):
-            if split.how == "slice" or split.shuffle != "yes" or not in_product(split):
+            if not _mixes(split) or not in_product(split):
                 continue
-            sign = _sign(trace, split)
-            if sign is not None and (split.path, split.line) not in seen:
-                seen.add((split.path, split.line))
-                event, how = sign
-                yield Hit(
-                    split.path,
-                    split.line,
-                    f"`{split.name.rpartition('.')[2]}` shuffles {quoted(trace, split.sources[0])},"
-                    f" whose rows are in time: {how}. Later rows train the model that is tested"
-                    " on earlier ones.",
-                    also=((event.path, event.line),),
-                )
+            hit = _hit(repo, trace, split)
+            if hit is not None and (hit.path, hit.line) not in seen:
+                seen.add((hit.path, hit.line))
+                yield hit
 
 
-def _sign(trace: Trace, split: Split) -> tuple[Event, str] | None:
-    rows = rows_of(*split.sources)
-    dated = [
-        e
-        for e in trace.of(Dated)
-        if e.order < split.order and e.data.rows in rows and not e.excludes(split)
-    ]
-    parsed = {e.column for e in dated if e.how == "parsed"}
-    for event in dated:
-        if event.how == "lagged":
-            return event, f"`{event.name.rpartition('.')[2]}` looks back at earlier ones"
-        if event.how == "indexed" and (event.column in parsed or _is_date(event.column)):
-            return event, f"`{event.column}` is their index"
-    for sort in trace.of(Sort):
-        if sort.order < split.order and sort.data.rows in rows:
-            column = next((c for c in sort.columns if c in parsed or _is_date(c)), "")
-            if column and (parsed or _is_date(column)):
-                return sort, f"they are sorted by `{column}`"
-    return None
+def _mixes(split: Split) -> bool:
+    """Tell whether later rows may train what earlier ones test."""
+    if split.how == "slice" or any(v.sure and v.role == "test" for v in split.sources):
+        return False
+    maker = split.splitter
+    if maker is not None and maker.last in ORDERED_FOLDS:
+        return False
+    folds = split.how == "folds" and maker is not None and maker.last.endswith("KFold")
+    return split.shuffle == "yes" or folds
 
 
-def _is_date(column: str) -> bool:
-    words = column.lower().replace("-", "_").split("_")
-    return any(w in _DATE_WORDS for w in words) or column.lower().endswith(("date", "time"))
+def _hit(repo: AuditRepository, trace: Trace, split: Split) -> Hit | None:
+    sign = sign_of(repo, trace, split)
+    if sign is None:
+        return None
+    maker = split.splitter
+    own = maker is not None and maker.kind == "estimator" and maker.line > 0  # a search of Spark
+    path, line = (maker.path, maker.line) if own and maker is not None else (split.path, split.line)
+    what = maker.last if own and maker is not None else split.name.rpartition(".")[2]
+    does = "shuffles" if split.shuffle == "yes" and not own else "makes folds of"
+    return Hit(
+        path,
+        line,
+        f"`{what}` {does} {quoted(trace, split.sources[0])}, whose rows are in time: {sign.how}."
+        " Later rows train the model that is tested on earlier ones.",
+        also=((sign.path, sign.line),),
+        confidence=0.55 if sign.weak or split.shuffle != "yes" else None,
+    )

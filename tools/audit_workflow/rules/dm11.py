@@ -5,7 +5,7 @@
 Reports `train_test_split` without `stratify` where the labels are classes: the program fits a
 classifier or takes a measure of classification.  Reports also a split that leaves less than half of
 the rows for training, whether the share is written in the call, in a default of the command line,
-or in a YAML or JSON configuration that the code reads.
+or in a YAML, JSON or TOML configuration that the code reads, under whatever key.
 
 ## Why is this bad?
 
@@ -36,18 +36,22 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import islice
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._dataflow import (
+    at,
     classifies,
     in_product,
     product,
     quoted,
 )
 from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.trace import Split, Trace
+from mlops_advisor.tools.evidence.repository import Repository, shared
+from mlops_advisor.tools.evidence.trace import Split, Trace, Value, ancestors
 
 _HALF: Final = 0.5
 _SHARE: Final = re.compile(
@@ -56,7 +60,10 @@ _SHARE: Final = re.compile(
     r"proportion)$"
 )
 _NOT_LABELLED: Final = ("id", "ids", "files", "paths", "filenames", "users", "groups", "index")
+_DATA_FILES: Final = ("package-lock.json", ".geojson", ".ipynb")
 _MAX_FILES: Final = 2_000
+_MAX_KEYS: Final = 12
+_MIN_KEY: Final = 3
 
 
 @rule(
@@ -83,7 +90,10 @@ def no_stratify(repo: AuditRepository) -> Iterator[Hit]:
             if (hit.path, hit.line) not in seen:
                 seen.add((hit.path, hit.line))
                 yield hit
-    yield from _configured(repo)
+    for hit in (*_configured(repo), *_by_key(repo, [t for t, _ in found])):
+        if (hit.path, hit.line) not in seen:
+            seen.add((hit.path, hit.line))
+            yield hit
 
 
 def _verdict(found: list[bool | None]) -> bool | None:
@@ -206,6 +216,91 @@ def _config_hit(path: str, line: int, key: str, value: str, share: float) -> Hit
         severity=MEDIUM,
         confidence=0.8,
     )
+
+
+def _by_key(repo: AuditRepository, found: list[Trace]) -> Iterator[Hit]:
+    """Report shares that a split takes from a configuration, whatever their keys are called."""
+    for trace in found:
+        for split in trace.of(Split):
+            if not in_product(split) or any(v.sure for v in split.sources):
+                continue
+            for name, value in split.sizes.items():
+                place = None if value.known else _setting(repo, split.path, value)
+                if place is None:
+                    continue
+                path, line, key, number = place
+                share = number if name == "train_size" else 1 - number
+                if share < _HALF:
+                    hit = _config_hit(path, line, key, f"{number:g}", share)
+                    yield replace(
+                        hit,
+                        why=f"{hit.why} It is the `{name}` of the split{at(split, path)}.",
+                        also=((split.path, split.line),),
+                    )
+
+
+def _setting(repo: AuditRepository, path: str, value: Value) -> tuple[str, int, str, float] | None:
+    """Find the setting that a value comes from: its file, line, key and number."""
+    settings = _settings(repo)
+    for one in islice(ancestors((value,)), _MAX_KEYS):
+        keys = [one.name.rpartition(".")[2].strip("[]"), one.text]
+        for key in keys:
+            places = settings.get(key, ()) if len(key) >= _MIN_KEY else ()
+            near = [
+                p for p in places if _common(p[0], path) == max(_common(q[0], path) for q in places)
+            ]
+            numbers = {n for _, _, n in near}
+            if len(numbers) == 1:
+                return near[0][0], near[0][1], key, near[0][2]
+            if numbers:
+                return None
+    return None
+
+
+def _common(one: str, other: str) -> int:
+    """Count the folders that two paths have in common from the top."""
+    count = 0
+    for a, b in zip(one.split("/")[:-1], other.split("/")[:-1], strict=False):
+        if a != b:
+            break
+        count += 1
+    return count
+
+
+@shared
+def _settings(repo: Repository) -> dict[str, list[tuple[str, int, float]]]:
+    """Numbers between 0 and 1 in configuration files and options of the command line, by key."""
+    found: dict[str, list[tuple[str, int, float]]] = {}
+    for path in list(repo.files)[:_MAX_FILES]:
+        low = path.lower()
+        if low.endswith((".yaml", ".yml")):
+            docs: list[Node] = list(repo.yaml(path).docs)
+        elif low.endswith((".json", ".toml", ".ini", ".cfg")) and not low.endswith(_DATA_FILES):
+            tree = repo.tree(path)
+            docs = [tree] if tree is not None else []
+        else:
+            continue
+        for key, node in (pair for doc in docs for pair in doc.walk()):
+            number = _fraction(node.text)
+            if number is not None:
+                short = key.rpartition(".")[2]
+                line = node.line or repo.line_of(path, f'"{short}"') or 1
+                found.setdefault(short, []).append((path, line, number))
+    for hit in repo.code.calls("*.add_argument", "click.option", "typer.Option"):
+        number = _fraction(str(hit.call.kwargs.get("default")))
+        for name in hit.call.args[:3] if number is not None else ():
+            if isinstance(name, str) and number is not None:
+                key = name.lstrip("-").replace("-", "_")
+                found.setdefault(key, []).append((hit.module.path, hit.call.line, number))
+    return found
+
+
+def _fraction(text: str) -> float | None:
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if 0 < number < 1 else None
 
 
 def _defaults(repo: AuditRepository) -> Iterator[Hit]:

@@ -41,6 +41,11 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._model_answers import silent_answers
+from mlops_advisor.tools.audit_workflow.rules._model_fetches import (
+    configured_runs,
+    fetched_models,
+    written_versions,
+)
 from mlops_advisor.tools.audit_workflow.rules._model_places import REMOTE, VERSIONED, fixed_places
 from mlops_advisor.tools.evidence.view import HOLE, View, last
 
@@ -81,13 +86,23 @@ _NAMES: Final = ("version", "model_version", "modelVersion", "model-version")
 )
 def model_version_floating(repo: AuditRepository) -> Iterator[Hit]:
     """Report models whose version nobody chose or recorded."""
+    found: dict[tuple[str, int], Hit] = {}
+    for hit in _found(repo):
+        found.setdefault((hit.path, hit.line), hit)
+    yield from found.values()
+
+
+def _found(repo: AuditRepository) -> Iterator[Hit]:
     using = _using(repo)
     for path in sorted(using):
         view = repo.view(path)
         if view is not None:
             yield from _loads(repo, view)
             yield from _constants(view)
+            yield from written_versions(view)
     yield from fixed_places(repo)
+    yield from fetched_models(repo)
+    yield from configured_runs(repo)
     yield from _files(repo)
     yield from _commands(repo)
     yield from silent_answers(repo)
@@ -123,12 +138,10 @@ def _loads(repo: AuditRepository, view: View) -> Iterator[Hit]:
                 f"`{uri}` loads whatever is {found.group(1)} when the process starts, and the"
                 " version that it finds is not recorded.",
             )
-        elif _NUMBERED.match(uri) and isinstance(
-            view.settled(call.args[0] if call.args else None), ast.Constant
-        ):
+        elif _NUMBERED.match(uri.replace(HOLE, "0")) and (written := _written_at(view, call)):
             yield Hit(
                 view.path,
-                line,
+                written,
                 f"`{uri}` is written into the code: each new model and rollback is a commit.",
                 severity=LOW,
             )
@@ -167,6 +180,15 @@ def _uri(view: View, call: ast.Call) -> str:
         if text and ("/" in text or ":" in text):
             return text
     return ""
+
+
+def _written_at(view: View, call: ast.Call) -> int:
+    """Line where the number of a version is written; 0 when it comes from elsewhere."""
+    node = view.settled(call.args[0] if call.args else View.arg(call, "model_uri"))
+    if isinstance(node, ast.JoinedStr) and node.values:
+        end = node.values[-1]
+        node = view.settled(end.value) if isinstance(end, ast.FormattedValue) else end
+    return node.lineno if isinstance(node, ast.Constant) else 0
 
 
 def _line(view: View, call: ast.Call, uri: str) -> int:

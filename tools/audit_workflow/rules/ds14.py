@@ -6,7 +6,8 @@ Compares the environment that serves a model (its requirements, bentofile, Docke
 image) with the one that trains it: pinned versions of machine-learning libraries that differ in
 more than the last number, and Python versions of images, platforms, CI and project files that
 exclude each other.  Serving images that install tools of training, orchestration and development
-are reported as well.
+are reported as well, and so is code that its image cannot run: syntax newer than the image's
+Python, and imports of packages that the environment does not install.
 
 ## Why is this bad?
 
@@ -61,6 +62,8 @@ from mlops_advisor.tools.audit_workflow.rules._serving import (
 )
 from mlops_advisor.tools.audit_workflow.rules._supply import Entry, entry, manifests
 from mlops_advisor.tools.audit_workflow.rules._supply_commands import parse
+from mlops_advisor.tools.audit_workflow.rules._too_new import too_new
+from mlops_advisor.tools.audit_workflow.rules._undeclared import undeclared
 from mlops_advisor.tools.evidence.parse.shell import Instruction
 
 _LIBRARIES: Final = frozenset(
@@ -124,6 +127,8 @@ def training_serving_version_skew(repo: AuditRepository) -> Iterator[Hit]:
     yield from _libraries(repo)
     yield from _python(repo)
     yield from _bloat(repo)
+    yield from too_new(repo)
+    yield from undeclared(repo)
 
 
 # --- libraries -----------------------------------------------------------------------------

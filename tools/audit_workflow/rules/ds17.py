@@ -3,7 +3,8 @@
 ## What it does
 
 Looks for settings that open a service to everybody (`--allow-unauthenticated`, `allUsers`, API
-gateway authorizer `NONE`, function URL auth `NONE`), for services that predict, train or
+gateway authorizer `NONE`, function URL auth `NONE`, Azure container instances without
+`authEnabled`), for services that predict, train or
 administrate without any sign of authentication while an ingress, load balancer, cloud deployment
 or published port makes them reachable, and for endpoints that fetch or open a URL or path that
 the client sends.
@@ -44,6 +45,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._open_endpoints import OPEN, open_endpoints
 from mlops_advisor.tools.audit_workflow.rules._serving import (
     Endpoint,
     endpoints,
@@ -53,14 +55,10 @@ from mlops_advisor.tools.audit_workflow.rules._serving import (
 from mlops_advisor.tools.audit_workflow.rules._taint import fetches
 from mlops_advisor.tools.evidence.workloads import Workload
 
-_OPEN_COMMAND: Final = re.compile(
-    r"--allow-unauthenticated\b|--auth-level[= ]anonymous|--ingress[= ]external\b|"
-    r"--auth-type[= ]NONE|--member[= ][\"']?allUsers"
-)
 _OPEN_TERRAFORM: Final = re.compile(
     r"(?:authorization_type|authorization)\s{0,20}=\s{0,4}\"NONE\"|"
     r"member\s{0,20}=\s{0,4}\"allUsers\"|"
-    r"members\s{0,20}=\s{0,4}\[\s{0,4}\"allUsers\""
+    r"members\s{0,20}=\s{0,4}\[\s{0,4}\"allUsers\"|invoker_iam_disabled\s{0,20}=\s{0,4}true"
 )
 _OPEN_TYPES: Final = (
     "aws_lambda_function_url",
@@ -69,14 +67,6 @@ _OPEN_TYPES: Final = (
     "google_cloud_run",
     "google_cloudfunctions",
 )
-_OPEN_KEYS: Final = (
-    "AuthType",
-    "AuthorizationType",
-    "authLevel",
-    "auth_mode",
-    "FunctionUrlAuthType",
-)
-_OPEN_VALUES: Final = frozenset(("none", "anonymous"))
 _SIGNS: Final = re.compile(
     r"HTTPBearer|HTTPBasic|APIKeyHeader|APIKeyQuery|OAuth2|login_required|jwt|Authorization|"
     r"[xX]-[aA][pP][iI]-[kK][eE][yY]|api_key|apikey|API_KEY|basic_auth|verify_token|authenticat|"
@@ -178,7 +168,7 @@ def _forged(repo: AuditRepository, found: list[Endpoint]) -> Iterator[Hit]:
 def _settings(repo: AuditRepository) -> Iterator[Hit]:
     seen: set[tuple[str, int]] = set()
     for run in repo.runs.everything:
-        found = _OPEN_COMMAND.search(run.text)
+        found = OPEN.search(run.text)
         if found and (run.path, run.line) not in seen and not _is_tracking(run.text):
             seen.add((run.path, run.line))
             line = repo.line_of(run.path, found.group(0), run.line - 1) or run.line
@@ -188,11 +178,10 @@ def _settings(repo: AuditRepository) -> Iterator[Hit]:
             found = _OPEN_TERRAFORM.search(text[:600])
             if found:
                 yield _opened(path, line, " ".join(found.group(0).split()))
-    for file in repo.yaml_files(holding=(*_OPEN_KEYS, "allowUnauthenticated")):
-        for doc in file.docs:
-            for key, node in doc.find(*_OPEN_KEYS):
-                if node.text.lower() in _OPEN_VALUES:
-                    yield _opened(file.path, node.line, f"{key}: {node.text}")
+    for path, line, what in open_endpoints(repo):
+        if (path, line) not in seen:
+            seen.add((path, line))
+            yield _opened(path, line, what)
 
 
 def _is_tracking(text: str) -> bool:

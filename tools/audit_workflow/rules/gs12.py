@@ -5,7 +5,8 @@
 Reports static keys of AWS, Google Cloud and Azure that CI uses (`aws-access-key-id:`,
 `credentials_json:`, `creds:`, environment variables fed from secrets), files with the key of a
 service account that code, images or Terraform name, and such keys made by Terraform.  Once for
-each file and cloud.
+each file and cloud.  Also account keys and passwords that a step of a pipeline is given as
+arguments (Azure ML, Kubeflow, SageMaker, Argo), where they are stored and shown.
 
 ## Why is this bad?
 
@@ -47,6 +48,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._secret_arguments import secret_arguments
 from mlops_advisor.tools.audit_workflow.rules._secrets import is_template
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.parse.tree import Node
@@ -108,6 +110,7 @@ def long_lived_key(repo: AuditRepository) -> Iterator[Hit]:
         yield from _code(view)
     yield from _images(repo)
     yield from _terraform(repo)
+    yield from secret_arguments(repo)
 
 
 def _images(repo: AuditRepository) -> Iterator[Hit]:

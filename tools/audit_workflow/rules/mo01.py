@@ -93,7 +93,10 @@ _NOT_CONFIG: Final = ("dashboard", "grafana", "prometheus", "alert", "docker-com
 )
 def no_drift_or_quality_monitoring(repo: AuditRepository) -> Iterator[Hit]:
     """Report a model in use that nothing watches, and drift detection that is only written down."""
-    if _monitoring.drift_calls(repo) or repo.report.omitted:
+    if repo.report.omitted:
+        return
+    if _monitoring.drift_calls(repo):
+        yield from _unwatched(repo)
         return
     planned = [h for h in _planned(repo) if not _docs.aside(repo, h.path)]
     yield from planned
@@ -109,6 +112,25 @@ def no_drift_or_quality_monitoring(repo: AuditRepository) -> Iterator[Hit]:
         f"or its quality afterwards.  Looked for {_SEARCHED}: none is there.",
         also=tuple((h.path, h.line) for h in planned[:3]),
     )
+
+
+def _unwatched(repo: AuditRepository) -> Iterator[Hit]:
+    """Report services whose model nothing watches, beside others that are watched."""
+    seen = [h.module.path for h in _monitoring.drift_calls(repo) if not h.module.notebook]
+    seen += _monitoring.shown_in(repo, "data_drift_detection")
+    seen += _monitoring.shown_in(repo, "quality_with_labels")
+    told: set[str] = set()
+    for path, _ in () if _docs.is_course(repo) else _monitoring.lacking(repo, seen, none=False):
+        home = _monitoring.home_of(repo, path)
+        if home not in told and not _docs.aside(repo, path):
+            told.add(home)
+            yield Hit(
+                path,
+                repo.code.serving[path],
+                f"Drift is measured for another service (`{seen[0]}`), and nothing measures it for "
+                f"the model that `{home}` serves.",
+                confidence=0.6,
+            )
 
 
 def _planned(repo: AuditRepository) -> Iterator[Hit]:

@@ -44,11 +44,16 @@ jobs:
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _docs, _monitoring
 from mlops_advisor.tools.evidence.code import Hit as CallHit
+from mlops_advisor.tools.evidence.parse.python_model import PythonModule
+
+_HOPS: Final = 4  # from the endpoint to the function that measures
+_MANY: Final = 20
 
 
 @rule(
@@ -104,21 +109,30 @@ def _monitors(path: str) -> bool:
 
 
 def _caller(repo: AuditRepository, hit: CallHit) -> tuple[str, int, bool]:
-    """Where the call is asked for: an endpoint that calls its function, else the call itself."""
+    """Where the call is asked for: an endpoint that leads to its function, else the call itself."""
     path, call = hit.module.path, hit.call
-    for _, line, end in _monitoring.routes(hit.module):
-        if line <= call.line <= end:
-            return path, call.line, True
-    function = call.scope.rpartition(".")[2]
-    if not function:
-        return path, call.line, False
-    for other in sorted({path, *repo.code.importers.get(path, ())}):
-        module = repo.code.modules[other]
-        spans = _monitoring.routes(module)
-        for one in module.calls:
-            if one.last == function and any(a <= one.line <= b for _, a, b in spans):
-                return other, one.line, True
+    if _in_route(hit.module, call.line):
+        return path, call.line, True
+    wanted = [(path, call.scope.rpartition(".")[2])]
+    seen = set(wanted)
+    for _ in range(_HOPS):
+        above: list[tuple[str, str]] = []
+        for home, function in wanted:
+            for other in sorted({home, *repo.code.importers.get(home, ())}) if function else ():
+                module = repo.code.modules[other]
+                for one in module.calls:
+                    if one.last != function or other in repo.code.tests:
+                        continue
+                    if _in_route(module, one.line):
+                        return other, one.line, True
+                    above.append((other, one.scope.rpartition(".")[2]))
+        wanted = [w for w in dict.fromkeys(above) if w not in seen][:_MANY]
+        seen |= set(wanted)
     return path, call.line, False
+
+
+def _in_route(module: PythonModule, line: int) -> bool:
+    return any(a <= line <= b for _, a, b in _monitoring.routes(module))
 
 
 def _managed(repo: AuditRepository) -> bool:

@@ -80,18 +80,26 @@ def predictions_not_logged(repo: AuditRepository) -> Iterator[Hit]:
             "Add `DataCaptureConfig` with `EnableCapture: true`, input and output, and a bucket.",
         )
         return
-    if repo.absent("prediction_logging") is None or _docs.is_course(repo):
+    none = repo.absent("prediction_logging") is not None
+    if _docs.is_course(repo):
         return
-    for path in _monitoring.in_use(repo):
+    told: set[str] = set()
+    seen = _monitoring.shown_in(repo, "prediction_logging")
+    for path, alone in _monitoring.lacking(repo, seen, none=none):
         line = _monitoring.predicting_route(repo, path)
-        if line:
+        home = _monitoring.home_of(repo, path)
+        if line and home not in told:
+            told.add(home)
+            other = "" if alone else " (another service of the repository does)"
             yield Hit(
                 path,
                 line,
                 "This endpoint answers with a prediction and keeps neither the request nor the "
-                "answer: nothing here writes or logs them.",
+                f"answer: nothing here writes or logs them{other}.",
+                confidence=None if alone else 0.65,
             )
-            return
+    if told or not none:
+        return
     if repo.code.serving or repo.stages.serving is None:
         return
     place = repo.stages.serving

@@ -81,19 +81,23 @@ def no_service_metrics(repo: AuditRepository) -> Iterator[Hit]:
             severity=HIGH,
         )
     yield from _posts(repo)
-    if broken or repo.absent("service_metrics") is None or _docs.is_course(repo):
+    if broken or _docs.is_course(repo) or _by_platform(repo):
         return
-    if _by_platform(repo):
-        return
-    for path in _monitoring.in_use(repo):
-        yield Hit(
-            path,
-            repo.code.serving[path],
-            "This service exposes no metric of requests, errors or latency, and nothing in the "
-            "repository measures it from outside.",
-            confidence=0.7,
-        )
-        return
+    none = repo.absent("service_metrics") is not None
+    told: set[str] = set()
+    seen = _monitoring.shown_in(repo, "service_metrics")
+    for path, alone in _monitoring.lacking(repo, seen, none=none):
+        home = _monitoring.home_of(repo, path)
+        if home not in told:
+            told.add(home)
+            other = "" if alone else "; another service here is measured"
+            yield Hit(
+                path,
+                repo.code.serving[path],
+                "This service exposes no metric of requests, errors or latency, and nothing in "
+                f"the repository measures it from outside{other}.",
+                confidence=0.7 if alone else 0.6,
+            )
 
 
 def _posts(repo: AuditRepository) -> Iterator[Hit]:

@@ -110,12 +110,30 @@ _NOT_LOGS: Final = (
     "/test/",
     "fixtures",
 )
+_WEB: Final = frozenset(("fastapi", "flask", "starlette", "bentoml", "sanic", "quart", "litestar"))
+_FRAME_NAME: Final = re.compile(r"^(?:df|data_?frame|[a-z]\w{0,40}_df|df_\w{1,40})$")
+_LOADS: Final = (
+    "load",
+    "read",
+    "get_",
+    "fetch",
+    "query",
+    "prepare",
+    "preprocess",
+    "clean",
+    "merge",
+)
 _MAX_LOGS: Final = 5
+_TEXTS: Final = (
+    "text", "sentence", "message", "prompt", "question", "query", "review", "comment", "content",
+    "description", "email", "name", "address",
+)  # fmt: skip
+_DEPTH: Final = 4
 
 
 def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
     if not view.module.notebook and not _docs.aside(repo, view.path):
-        serving = view.path in repo.code.serving
+        serving = view.path in repo.code.serving or bool(view.module.roots & _WEB)
         seen: set[tuple[str, str]] = set()
         for hit, key in _calls(view, serving=serving):
             if key not in seen:
@@ -146,7 +164,7 @@ def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]
     for call in view.calls:
         name = view.name(call)
         printed = name == "print"
-        if not (printed or _logs(name)) or (printed and not serving):
+        if not (printed or _logs(name)) or (printed and not (serving or _answers(view, call))):
             continue
         for value in _values(call):
             what, severity = _what(view, value, serving=serving)
@@ -157,7 +175,7 @@ def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]
                     Hit(
                         view.path,
                         call.lineno,
-                        f"`{text}` is {what}, and it is written to the log as a whole.",
+                        f"`{text}` is {what}, and it is written to the log as it is.",
                         severity=severity,
                     ),
                     (scope.name if scope else "", text),
@@ -203,21 +221,35 @@ def _what(view: View, node: ast.expr, *, serving: bool) -> tuple[str, Severity |
     """Say what a value is, if it should not be logged as a whole, and how bad that is."""
     raw = dotted(node)
     if isinstance(node, ast.Subscript):
-        return "", None
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
+        sent = key in _TEXTS and _is_request(view, node.value, 0)
+        return ("the text that somebody sent", None) if sent else ("", None)
     if raw in ("os.environ", "os.environ.copy()") or view.name(node) == "os.environ":
         return "the whole environment, passwords included", HIGH
     inner = _unwrapped(view, node)
-    if isinstance(inner, (ast.Name, ast.Attribute)) and _is_frame(view, inner):
-        return "a whole data frame", None if serving else LOW
-    if serving and _is_request(view, inner):
+    if isinstance(inner, (ast.Name, ast.Attribute, ast.Call)) and _is_frame(view, inner):
+        return "a whole data frame", None if serving or inner is not node else LOW
+    if _is_request(view, inner, 0):
         return "a whole request", None
     return "", None
+
+
+def _answers(view: View, node: ast.AST) -> bool:
+    """Tell whether a node stands in a function that answers requests."""
+    function = view.function(node)
+    return function is not None and (
+        function.name in ("lambda_handler", "handler")
+        or any(
+            last(dotted(d)).removesuffix("()") in ("post", "put", "route", "api_route", "api")
+            for d in function.decorator_list
+        )
+    )
 
 
 def _unwrapped(view: View, node: ast.expr) -> ast.expr:
     """Take what becomes text: `frame` of `frame.to_dict()`, `payload` of `payload.dict()`."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        if node.func.attr in ("to_dict", "to_json", "to_string", "to_markdown"):
+        if node.func.attr in ("to_dict", "to_json", "to_string", "to_markdown", "to_csv"):
             return node.func.value if _is_frame(view, node.func.value) else node
         if node.func.attr in ("model_dump", "dict", "model_dump_json", "json"):
             return node.func.value if isinstance(node.func.value, ast.Name) else node
@@ -225,45 +257,79 @@ def _unwrapped(view: View, node: ast.expr) -> ast.expr:
 
 
 def _is_frame(view: View, node: ast.expr) -> bool:
-    values = view.values(dotted(node), node) if isinstance(node, (ast.Name, ast.Attribute)) else []
-    if values:
-        made = values[-1]
-        return isinstance(made, ast.Call) and bool(_FRAMES.search(view.name(made)))
-    function = view.function(node)
-    if function is None or not isinstance(node, ast.Name):
+    """Tell whether a value is a frame: made as one, loaded, or handed in, and still whole."""
+    if isinstance(node, ast.Call):
+        return bool(_FRAMES.search(view.name(node)))
+    if not isinstance(node, (ast.Name, ast.Attribute)):
         return False
+    values = view.values(dotted(node), node)
+    if values and _is_part(values[-1]):
+        return False
+    called = bool(_FRAME_NAME.match(last(dotted(node))))
+    for made in values:
+        name = view.name(made) if isinstance(made, ast.Call) else ""
+        if name and (_FRAMES.search(name) or (called and last(name).startswith(_LOADS))):
+            return True
+    return isinstance(node, ast.Name) and _is_frame_given(view, node, changed=bool(values))
+
+
+def _is_part(made: ast.expr) -> bool:
+    """Tell whether a value says something of a frame, and is not the frame any more."""
+    if isinstance(made, ast.Call):
+        return last(dotted(made)).removesuffix("()") in _SMALL
+    if isinstance(made, ast.Subscript):
+        return isinstance(made.slice, ast.Constant)
+    return True
+
+
+def _is_frame_given(view: View, node: ast.Name, *, changed: bool) -> bool:
+    """Tell whether a name is a parameter annotated as a frame, or called like one."""
+    function = view.function(node)
+    if function is None:
+        return False
+    given = [a for a in (*function.args.args, *function.args.kwonlyargs) if a.arg == node.id]
     return any(
-        a.arg == node.id and a.annotation is not None and dotted(a.annotation).endswith("DataFrame")
-        for a in (*function.args.args, *function.args.kwonlyargs)
+        dotted(a.annotation).endswith("DataFrame")
+        if a.annotation is not None
+        else bool(_FRAME_NAME.match(a.arg)) and not changed
+        for a in given
     )
 
 
-def _is_request(view: View, node: ast.expr) -> bool:
+def _is_request(view: View, node: ast.expr, depth: int) -> bool:
     """Tell whether a value is the body of a request: read from it, or given to an endpoint."""
-    raw = dotted(node).removesuffix("()")
-    if raw.endswith(_REQUESTS):
+    node = node.value if isinstance(node, ast.Await) else node
+    if dotted(node).removesuffix("()").endswith(_REQUESTS):
         return True
-    if not isinstance(node, ast.Name):
+    if isinstance(node, ast.Call) and depth < _DEPTH:
+        return _copies_request(view, node, depth + 1)
+    if not isinstance(node, ast.Name) or depth > _DEPTH:
         return False
     values = view.values(node.id, node)
-    if values:
-        made = values[-1]
-        made = made.value if isinstance(made, ast.Await) else made
-        raw = dotted(made).removesuffix("()")
-        return raw.endswith(("get_json", "request.json", "request.get_data", "request.body")) or (
-            raw == "json.loads" and isinstance(made, ast.Call) and "event" in source(made, 200)
-        )
+    return _is_request(view, values[-1], depth + 1) if values else _is_body(view, node)
+
+
+def _is_body(view: View, node: ast.Name) -> bool:
+    """Tell whether a name is the parameter of an endpoint that takes the body."""
     function = view.function(node)
     given = [a for a in function.args.args if a.arg == node.id] if function is not None else []
-    if function is None or not given:
+    if not given or not _answers(view, node):
         return False
     kind = last(dotted(given[0].annotation)) if given[0].annotation is not None else ""
     model = kind[:1].isupper() and kind not in _NO_BODY
-    if not (model or (node.id in _REQUEST_PARAMS and kind not in _NO_BODY)):
-        return False
-    return function.name in ("lambda_handler", "handler") or any(
-        last(dotted(d)).removesuffix("()") in ("post", "put", "route", "api_route", "api")
-        for d in function.decorator_list
+    return model or (node.id in _REQUEST_PARAMS and kind not in _NO_BODY)
+
+
+def _copies_request(view: View, made: ast.Call, depth: int) -> bool:
+    """Tell whether a call only turns a request into another shape."""
+    raw = dotted(made).removesuffix("()")
+    if raw == "json.loads" and "event" in source(made, 200):
+        return True
+    if raw in ("dict", "json.loads", "jsonable_encoder", "json.dumps", "str") and made.args:
+        return _is_request(view, made.args[0], depth)
+    dumps = last(raw) in ("model_dump", "dict", "json", "model_dump_json", "to_dict", "copy")
+    return (
+        dumps and isinstance(made.func, ast.Attribute) and _is_request(view, made.func.value, depth)
     )
 
 

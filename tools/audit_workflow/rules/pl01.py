@@ -77,7 +77,13 @@ _TOOLS: Final = frozenset(
         "Kedro, DVC, Argo, SageMaker, Vertex, Azure ML, TFX, Luigi, Databricks, make targets"
     ),
     practice="training_pipeline",
-    sources=("google_mlops: level 0 manual process, level 1 ML pipeline automation",),
+    sources=(
+        (
+            "google_mlops: level 0, manual, script-driven and interactive process; level 1, ML "
+            "pipeline automation"
+        ),
+        "kreuzberger: principle P2, workflow orchestration",
+    ),
 )
 def no_orchestrated_pipeline(repo: AuditRepository) -> Iterator[Hit]:
     """Report a chain of scripts that nothing but a person runs in order."""

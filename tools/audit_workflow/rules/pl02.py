@@ -84,8 +84,8 @@ _ARGO_KINDS: Final = ("Workflow", "CronWorkflow", "WorkflowTemplate", "ClusterWo
     fix="Give the tasks that reach over the network a few retries with a growing delay.",
     effort=(0.1, 0.5),
     sources=(
-        "prefect_docs: How to retry (retries, retry_delay_seconds)",
-        "airflow_docs: Best Practices, Creating a task (tasks can be retried)",
+        "prefect_docs: How to retry, set the number of retries and wait between retries",
+        "airflow_docs: Best Practices, Creating a task (tasks are retried and must be repeatable)",
     ),
 )
 def task_without_retries(repo: AuditRepository) -> Iterator[Hit]:

@@ -103,8 +103,12 @@ _HOW: Final = {
         "calls of Slack, mail and paging services"
     ),
     sources=(
-        "prometheus_docs: Practices, Alerting, section 'Batch jobs'",
-        "prefect_docs: Automations (notifications)",
+        "airflow_docs: Callbacks (alert when tasks have failed)",
+        (
+            "prometheus_docs: Alerting, Batch jobs (page when a job has not succeeded recently "
+            "enough)"
+        ),
+        "dora: capability Proactive failure notification",
     ),
 )
 def no_failure_notification(repo: AuditRepository) -> Iterator[Hit]:

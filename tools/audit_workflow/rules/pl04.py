@@ -63,8 +63,11 @@ _IMAGE_3: Final = re.compile(r"apache/airflow:(?:slim-)?3|\bAIRFLOW_VERSION\b.{0
     fix="Use a fixed date with a time zone, and say `catchup=False`.",
     effort=(0.1, 0.25),
     sources=(
-        "airflow_docs: FAQ, What's the deal with start_date?",
-        "ruff: AIR002 airflow-dag-no-schedule-argument",
+        (
+            "airflow_docs: FAQ, What's the deal with start_date (no dynamic values, no "
+            "datetime.now())"
+        ),
+        "ruff: AIR304 (runtime value such as datetime.now() as argument of a Dag)",
     ),
     words=("airflow",),
 )

@@ -85,8 +85,8 @@ _YEARS: Final = range(1990, 2100)
     practice="training_triggered",
     sources=(
         "ml_test_score: Monitor 4, models are not too stale",
-        "ml_test_score: Model 4, the impact of model staleness is known",
-        "rules_of_ml: Rule #8, know the freshness requirements",
+        "google_mlops: level 1, ML pipeline triggers: schedule or availability of new data",
+        "rules_of_ml: Rule #8, know the freshness requirements of your system",
     ),
 )
 def schedule_absent(repo: AuditRepository) -> Iterator[Hit]:

@@ -77,7 +77,10 @@ class _Step(NamedTuple):
     fix="Write to object storage under the id of the run, and hand the path on as a value.",
     effort=(0.5, 2),
     sources=(
-        "airflow_docs: Best Practices, Communication (do not store files on the local filesystem)",
+        (
+            "airflow_docs: Best Practices, Communication (no files on the local filesystem, use "
+            "XCom or remote storage)"
+        ),
     ),
 )
 def local_disk_handoff(repo: AuditRepository) -> Iterator[Hit]:

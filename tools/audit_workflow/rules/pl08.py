@@ -71,7 +71,7 @@ _WORK: Final = re.compile(
 _CHAIN: Final = re.compile(r"&&\s*$")
 _STEP: Final = re.compile(
     r"\b(?:train\w*|fit|evaluat\w*|test\w*|deploy\w*|push|build|repro|serve|apply|register|upload|"
-    r"preprocess\w*|predict\w*|pipeline|download|run|install|create|up)\b"
+    r"preprocess\w*|predict\w*|pipeline|download|run|install|create|up|sync|update|publish|put|cp)\b"
 )
 _TWO: Final = 2
 
@@ -86,7 +86,7 @@ _TWO: Final = 2
     effort=(0.1, 0.25),
     sources=(
         "ruff: PLW1510 subprocess-run-without-check, S605 start-process-with-a-shell",
-        "hadolint: DL4006 (pipefail)",
+        "hadolint: DL4006, set SHELL option -o pipefail before RUN with a pipe",
     ),
 )
 def shell_out_unchecked(repo: AuditRepository) -> Iterator[Hit]:

@@ -86,7 +86,13 @@ class _Step:
     confidence=0.75,
     fix="Hand the result of the first step to the second, or state the order.",
     effort=(0.1, 0.5),
-    sources=("kfp_docs: Control Flow (topology comes from data passing and task dependencies)",),
+    sources=(
+        (
+            "kfp_docs: Compose components into pipelines, Data passing and task dependencies "
+            "(after())"
+        ),
+        "flyte_docs: example chain_entities (order without data exchange)",
+    ),
 )
 def missing_step_dependency(repo: AuditRepository) -> Iterator[Hit]:
     """Report pairs of steps that need an order and have none."""

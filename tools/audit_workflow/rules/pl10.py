@@ -80,7 +80,10 @@ _ROOTS: Final = ("flytekit", "prefect", "kfp", "sagemaker", "joblib", "google", 
     confidence=0.7,
     fix="Make what the step reads part of the cache key, or do not cache the step.",
     effort=(0.1, 0.5),
-    sources=("kfp_docs: Use Caching",),
+    sources=(
+        "kfp_docs: Use Caching (on by default, set_caching_options)",
+        "flyte_docs: example task_cache (bump cache_version when the task changes)",
+    ),
 )
 def stale_cache(repo: AuditRepository) -> Iterator[Hit]:
     """Report caches whose key leaves out what the step reads."""

@@ -79,7 +79,12 @@ _TOOLS: Final = ("airflow", "prefect", "dagster", "flytekit", "kfp", "zenml", "m
     confidence=0.9,
     fix="Deploy the service to a platform that runs services; let the task only start the rollout.",
     effort=(0.5, 3),
-    sources=("google_mlops: level 1, ML pipeline automation",),
+    sources=(
+        (
+            "twelve_factor: XII. Admin processes (one-off tasks run apart from long-running "
+            "processes)"
+        ),
+    ),
 )
 def service_run_inside_orchestrator(repo: AuditRepository) -> Iterator[Hit]:
     """Report servers started in tasks, and ports that are wanted twice."""

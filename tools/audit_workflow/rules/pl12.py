@@ -74,7 +74,13 @@ _ARN: Final = re.compile(
     r"\barn:aws[\w-]{0,10}:[\w-]{1,30}:[\w-]{0,20}:(\d{12}):|\b(\d{12})\.dkr\.ecr\.[\w-]{1,20}\.amazonaws"
 )
 _LOCALHOST: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1)(?::\d{2,5})?")
-_ANY: Final = (_HOME, _WINDOWS, _COLAB, _IP, _HOST, _ARN, _LOCALHOST)
+_NEEDLES: Final = (
+    "/home/", "/Users/", "/content/", "localhost", "amazonaws.com", "arn:aws", ".azure", ".azmk8s.io",
+    "herokuapp.com", ".ngrok", "onrender.com", "a.run.app", "cloudfunctions.net", ".on.aws",
+)  # fmt: skip
+# Both begin with a plain character, which is found fast.
+_NUMBERS: Final = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")
+_DRIVE: Final = re.compile(r":[\\/](?!/)(?<=(?<![\w/])[A-Za-z]:.)")
 _EXAMPLE: Final = re.compile(
     r"(?i)example|your|placeholder|<[\w -]{1,40}>|xxx|changeme|123456789012|000000000000|"
     r"111122223333"
@@ -103,6 +109,7 @@ _CONFIG: Final = (
 )
 _LOCKS: Final = ("lock", "conda", "environment.y", "package.json", "renovate", "dvc.lock")
 _NO_VERSION: Final = 30  # no part of a version number is likely to be as large
+_SHORTEST: Final = 7
 _MAX_TEXT: Final = 20_000
 _MAX_FILE: Final = 300_000
 _KINDS: Final = {
@@ -129,19 +136,25 @@ _KINDS: Final = {
 def hardcoded_environment(repo: AuditRepository) -> Iterator[Hit]:
     """Report paths and addresses that bind files to one machine."""
     for path in repo.code.product:
-        text = repo.text(path)
-        if _skipped(path) or not any(p.search(text) for p in _ANY):
-            continue
-        view = repo.view(path)
+        view = repo.view(path) if _may_hold(repo.text(path)) and not _skipped(path) else None
         if view is not None:
-            yield from _once(path, _in_code(view), notebook=view.module.notebook)
+            yield from _once(path, _in_code(repo, view), notebook=view.module.notebook)
     for path, file in repo.files.items():
         low = path.lower()
         name = low.rsplit("/", 1)[-1]
         aside = _skipped(path) or is_test_path(path) or name.startswith(_LOCKS) or "lock" in name
         wanted = low.endswith(_CONFIG) or name.startswith(("makefile", "dockerfile"))
-        if wanted and not aside and len(file.text) <= _MAX_FILE:
+        if wanted and not aside and len(file.text) <= _MAX_FILE and _may_hold(file.text):
             yield from _once(path, _in_lines(repo, path))
+
+
+def _may_hold(text: str) -> bool:
+    """Tell whether a text may hold anything of what is looked for; cheap, for most hold nothing."""
+    return (
+        any(n in text for n in _NEEDLES)
+        or _NUMBERS.search(text) is not None
+        or _DRIVE.search(text) is not None
+    )
 
 
 def _skipped(path: str) -> bool:
@@ -197,16 +210,18 @@ def _match(text: str, *, code: bool) -> Iterator[tuple[str, str]]:
 # --- code ---------------------------------------------------------------------------------------
 
 
-def _in_code(view: View) -> Iterator[tuple[int, str, str]]:
+def _in_code(repo: AuditRepository, view: View) -> Iterator[tuple[int, str, str]]:
     for node in view.of(ast.Constant):
         value = node.value
-        if not isinstance(value, str) or len(value) < 7 or isinstance(view.parent(node), ast.Expr):  # noqa: PLR2004
+        if not isinstance(value, str) or len(value) < _SHORTEST or not _may_hold(value):
+            continue
+        if isinstance(view.parent(node), ast.Expr):
             continue
         found = list(_match(value, code=True))
         if found and not _is_prose(value) and not _overridable(view, node):
             for kind, text in found:
                 yield node.lineno, kind, text
-        if _LOCALHOST.match(value) and _is_tracking(view, node):
+        if _LOCALHOST.match(value) and (_is_tracking(view, node) or _is_called(repo, view, node)):
             yield node.lineno, "local", value[:60]
 
 
@@ -247,11 +262,24 @@ def _is_tracking(view: View, node: ast.Constant) -> bool:
     return False
 
 
+def _is_called(repo: AuditRepository, view: View, node: ast.Constant) -> bool:
+    """Tell whether a part of a pipeline or service calls another one at this address."""
+    inside = view.path in repo.flows.modules or view.path in repo.code.serving_code
+    if not inside and view.path not in repo.code.batch:
+        return False
+    parent = view.parent(node)
+    if isinstance(parent, ast.Assign) and isinstance(parent.targets[0], ast.Name):
+        return parent.targets[0].id.isupper()
+    return isinstance(parent, ast.Call) and view.name(parent).startswith(("requests.", "httpx."))
+
+
 # --- configuration ------------------------------------------------------------------------------
 
 
 def _in_lines(repo: AuditRepository, path: str) -> Iterator[tuple[int, str, str]]:
     for number, line in enumerate(repo.lines(path), 1):
+        if not _may_hold(line):
+            continue
         bare = line.strip()
         if bare.startswith(("#", "//")) or len(bare) > 2_000 or ":-" in bare:  # noqa: PLR2004
             continue

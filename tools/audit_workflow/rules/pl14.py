@@ -14,7 +14,8 @@ A scheduled job has no keyboard and no screen: it hangs until somebody looks, or
 ## Known problems
 
 A question that is only asked behind a condition on an `interactive`, `yes` or `show` option, or on
-`isatty()`, is fine and not reported.
+`isatty()`, is fine and not reported.  A loop that talks (`while True` around `input()`) is a
+program for people and left out, unless it asks for yes or no.
 
 ## Example
 
@@ -39,7 +40,7 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted, last, strings_in
 
 _ASKS: Final = frozenset(
     "input raw_input getpass.getpass click.prompt click.confirm click.pause typer.prompt"
@@ -48,7 +49,15 @@ _ASKS: Final = frozenset(
     " pdb.set_trace ipdb.set_trace".split()
 )
 _WINDOWS: Final = frozenset(("matplotlib.pyplot.show", "pylab.show", "cv2.imshow"))
-_CHAT: Final = re.compile(r"chat|agent|demo|repl|console", re.IGNORECASE)
+_CHAT: Final = re.compile(
+    r"chat|(?:^|[/_-])(?:agents?|demo|repl|console)(?=[/_.-]|$)", re.IGNORECASE
+)
+_YES_NO: Final = re.compile(
+    r"\b[yY](?:es)?\s{0,2}[\]/|)]{1,2}\s{0,2}[\[(/]?n|\byes\b.{0,20}\bno\b|overwrite|are you sure|"
+    r"\bproceed\b|\bcontinue\b|want to (?:create|delete|replace|remove)|confirm",
+    re.IGNORECASE,
+)
+_ANSWERS: Final = frozenset(("y", "yes", "n", "no", "Y", "N", "Yes", "No", "YES", "NO"))
 _SCREENS: Final = frozenset("streamlit gradio tkinter PyQt5 textual pygame langgraph".split())
 _OPTIONS: Final = frozenset(("click.option", "typer.Option"))
 _HEADLESS: Final = re.compile(
@@ -108,16 +117,36 @@ def _is_screen(view: View) -> bool:
 
 def _guarded(view: View, call: ast.Call) -> bool:
     before: ast.AST = call
+    decides = _decides(view, call)
     for up in view.above(call):
         if isinstance(up, ast.If) and before is not up.test and _GUARD.search(words_in(up.test)):
             return True
-        if isinstance(up, ast.While) and isinstance(up.test, ast.Constant):
+        if isinstance(up, ast.While) and isinstance(up.test, ast.Constant) and not decides:
             return True  # a dialogue, not a step
         before = up
     function = view.function(call)
-    return function is not None and bool(
-        re.match(r"(?:ask|prompt|chat|repl|interactive)", function.name)
+    return (
+        function is not None
+        and not decides
+        and bool(re.match(r"(?:ask|prompt|chat|repl|interactive)", function.name))
     )
+
+
+def _decides(view: View, call: ast.Call) -> bool:
+    """Tell whether a question asks for yes or no: before something is made or overwritten."""
+    if dotted(call.func) not in ("input", "raw_input"):
+        return False
+    given = call.args[0] if call.args else None
+    prompt = view.string(given) or " ".join(
+        str(s.value) for s in (list(strings_in(given))[:8] if given is not None else ())
+    )
+    if _YES_NO.search(prompt[:400]):
+        return True
+    function = view.function(call)
+    if function is None:
+        return False
+    words = {s.value for s in strings_in(function) if isinstance(s.value, str)}
+    return bool(words & _ANSWERS) and not words & {"quit", "exit", "bye", "q"}
 
 
 def _never_blocks(view: View, call: ast.Call) -> bool:

@@ -75,7 +75,12 @@ _ASSIGNED: Final = re.compile(r'^\s{0,20}"?([\w-]{1,60})"?\s{0,20}=\s{0,4}(\S.{0
     confidence=0.8,
     fix="Write to another bucket, topic or branch, or filter the trigger by prefix.",
     effort=(0.25, 1),
-    sources=("google_mlops: level 1, ML pipeline automation",),
+    sources=(
+        (
+            "aws_lambda_docs: Using AWS Lambda with Amazon S3, warning (function writes to the "
+            "bucket that triggers it)"
+        ),
+    ),
 )
 def output_written_to_trigger_source(repo: AuditRepository) -> Iterator[Hit]:
     """Report jobs that start themselves again."""

@@ -33,7 +33,6 @@ built, downloaded or tracked by DVC, and on code that changes names while it run
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
@@ -53,19 +52,19 @@ from mlops_advisor.tools.audit_workflow.rules._broken_workflows import broken_wo
     confidence=0.85,
     fix="Make both sides use the same name, and run the step in CI.",
     effort=(0.1, 0.5),
+    each=broken_names,
     sources=(
         "ruff: F821 undefined-name",
-        "actionlint: checks 'Contexts and built-in functions' and 'Job dependencies validation'",
+        (
+            "actionlint: Contexts and built-in functions; Job dependencies validation; Local "
+            "action inputs validation; Reusable workflows"
+        ),
     ),
 )
-def between_files(repo: AuditRepository) -> Iterator[Hit]:
+def undefined_or_broken_reference(repo: AuditRepository) -> Iterator[Hit]:
     """Report references of files whose other end is not there."""
     yield from broken_commands(repo)
     yield from broken_images(repo)
     yield from broken_deploy(repo)
     yield from broken_workflows(repo)
     yield from broken_contract(repo)
-
-
-# The same rule also looks at each module by itself.
-undefined_or_broken_reference = replace(between_files, check_module=broken_names)

@@ -35,7 +35,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules import _docs, _testing
+from mlops_advisor.tools.audit_workflow.rules import _docs, _testing, _testing_collect
+from mlops_advisor.tools.evidence.runs import Run
 
 _FEW: Final = 3  # files; less is a script, not a project
 
@@ -65,19 +66,33 @@ _FEW: Final = 3  # files; less is a script, not a project
 )
 def no_tests(repo: AuditRepository) -> Iterator[Hit]:
     """Report code without any test."""
-    if _testing.has_tests(repo) or repo.workspace.truncated:
+    empty = [] if _docs.is_course(repo) else list(_testing_collect.empty_runs(repo))
+    for run, names in empty[:_FEW]:
+        path, line = run.where
+        yield Hit(
+            path,
+            line,
+            f"pytest is started on {names}, which holds no test that it would collect: it ends "
+            "with code 5 and has checked nothing.",
+            "Write a test there (files named `test_*.py`), or name the folder that holds the "
+            "tests.",
+            also=((run.path, run.line),) if run.where != (run.path, run.line) else (),
+        )
+    if empty or _testing.has_tests(repo) or repo.workspace.truncated:
         return
     code = [p for p in _docs.product_code(repo) if not _docs.is_template(p)]
     if len(code) < _FEW and not _docs.models_in(repo, code):
         return
-    runs = [r for r in _testing.ci_runs(repo, _testing.PYTEST) if r.live]
+    gates = [*_testing.ci_runs(repo, _testing.PYTEST), *_local_gates(repo)]
+    runs = [r for r in gates if r.live]
     if runs:
         path, line = runs[0].where
+        who = "CI" if runs[0].job is not None else "This target"
         yield Hit(
             path,
             line,
-            "CI runs a test tool here, and the repository holds no test: the step checks nothing, "
-            "or fails on every run.",
+            f"{who} runs a test tool here, and the repository holds no test: the step checks "
+            "nothing, or fails on every run.",
             also=((code[0], 1),),
         )
         return
@@ -90,3 +105,13 @@ def no_tests(repo: AuditRepository) -> Iterator[Hit]:
         f"checks `{places[0]}`" + (f" or `{places[1]}`." if len(places) > 1 else "."),
         also=tuple((p, 1) for p in places[:3]),
     )
+
+
+def _local_gates(repo: AuditRepository) -> list[Run]:
+    """Targets of Makefiles and tox that start a test tool."""
+    local = (*repo.runs.make, *repo.runs.project)
+    return [
+        r
+        for r in repo.runs.matching(_testing.PYTEST, runs=local)
+        if not _testing.installs(r.text) and not _docs.aside(repo, r.path)
+    ]

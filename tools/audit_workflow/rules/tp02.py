@@ -41,23 +41,14 @@ def test_predict():
 from __future__ import annotations
 
 import ast
-import re
 from collections.abc import Iterator
-from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _testing_asserts as asserts
+from mlops_advisor.tools.audit_workflow.rules import _testing_data, _testing_gates
 from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.view import AnyFunction, View
-
-_GATE: Final = re.compile(
-    r"--(?:cov-)?fail-under[= ]0(?:\.0{1,3})?(?=[\s\"']|$)|"
-    r"^\s{0,8}\"?fail_under\"?\s{0,4}=\s{0,4}[\"']?0(?:\.0{1,3})?[\"']?\s{0,4}(?:#|$)"
-)
-_GATE_FILES: Final = (
-    ".coveragerc", "pyproject.toml", "setup.cfg", "tox.ini", "pytest.ini", "makefile", "noxfile.py"
-)  # fmt: skip
 
 
 @rule(
@@ -80,6 +71,7 @@ def vacuous_test(repo: AuditRepository) -> Iterator[Hit]:
         view = repo.view(path)
         if view is None or view.module.notebook:
             continue
+        yield from _beside(repo, view)
         for function in view.functions:
             if asserts.is_test(view, function):
                 yield from _of_test(view, function, helpers)
@@ -90,7 +82,37 @@ def vacuous_test(repo: AuditRepository) -> Iterator[Hit]:
                     f"`{function.name}` does nothing and reports success: what calls it checks "
                     "nothing.",
                 )
-    yield from _gates(repo)
+    yield from _testing_gates.zero_gates(repo)
+    yield from _testing_gates.no_gate(repo)
+
+
+def _beside(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    """Report tests that never run the product: they read its text, or look at their own data."""
+    words = _testing_data.text_tests(view)
+    if words:
+        names = ", ".join(f"`{n}`" for _, n in words[:4])
+        yield Hit(
+            view.path,
+            words[0][0],
+            f"{names} only {'look' if len(words) > 1 else 'looks'} for words in the text of a "
+            "source file: the code may be wrong, or never run, and the words still stand there.",
+            "Import the module, call it with small data, and assert what comes out.",
+            also=tuple((view.path, n) for n, _ in words[1:8]),
+            confidence=0.85,
+        )
+    own = _testing_data.own_data_tests(repo, view)
+    if own and repo.code.product:
+        names = ", ".join(f"`{n}`" for _, n in own[:4])
+        yield Hit(
+            view.path,
+            own[0][0],
+            f"No code of the product is called in {names}: the assertions hold for the data that "
+            "the test itself makes, whatever the product does.",
+            "Give the data to the function that has to keep the property, and assert on its "
+            "result.",
+            also=tuple((view.path, n) for n, _ in own[1:8]),
+            confidence=0.75,
+        )
 
 
 def _helpers(repo: AuditRepository) -> frozenset[str]:
@@ -193,23 +215,3 @@ def _floats(view: View, function: AnyFunction, done: set[int]) -> Iterator[Hit]:
 
 def _short(node: ast.expr) -> str:
     return source(node, 80)
-
-
-def _gates(repo: AuditRepository) -> Iterator[Hit]:
-    """Coverage gates that let everything through."""
-    paths = [p for p in repo.files if p.rsplit("/", 1)[-1].lower() in _GATE_FILES]
-    paths += [p for p in (*repo.ci_paths, *repo.ending(".sh")) if p not in paths]
-    for path in paths:
-        if "fail" not in repo.text(path):
-            continue
-        for number, line in enumerate(repo.lines(path)[:3_000], 1):
-            if _GATE.search(line[:400]) and not line.lstrip().startswith("#"):
-                yield Hit(
-                    path,
-                    number,
-                    "The coverage gate is 0 %: it passes without a single test.",
-                    "Set the limit to the coverage of today and raise it.",
-                    severity=MEDIUM,
-                    confidence=0.95,
-                )
-                break

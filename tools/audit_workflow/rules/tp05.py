@@ -2,10 +2,11 @@
 
 ## What it does
 
-Reads the workflows that test or lint.  Reported are: checks that run on a push to the default
-branch or by hand but never on a pull request; lint whose failure is thrown away (`--exit-zero`,
-`|| true`, `continue-on-error`, a formatter without `--check`); CI that shows stored results of the
-model and never runs the pipeline or a test.
+Reads the workflows that test, lint, build or train.  Reported are: checks that run on a push to
+the default branch or by hand but never on a pull request (a folder with a `.github` of its own, as
+in templates of repositories, is judged by itself); lint whose failure is thrown away
+(`--exit-zero`, `|| true`, `continue-on-error`, a formatter without `--check`); CI that shows stored
+results of the model and never runs the pipeline or a test.
 
 ## Why is this bad?
 
@@ -44,7 +45,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
-from mlops_advisor.tools.audit_workflow.rules import _docs, _testing
+from mlops_advisor.tools.audit_workflow.rules import _testing
 from mlops_advisor.tools.evidence.parse.ci import Job
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.runs import Run
@@ -69,6 +70,13 @@ _REPRODUCES: Final = re.compile(
     r"\bdvc\s{1,4}(?:repro|exp\s{1,2}run)|\bmake\s{1,4}\w{0,20}(?:train|repro|test|pipeline|"
     r"eval)|mlflow run|"
     r"kedro run|papermill|snakemake"
+)
+_WORKS: Final = re.compile(
+    r"\bdocker\s{1,4}(?:buildx\s{1,4})?build\b|\bdocker[ -]compose\b.{0,80}\bbuild\b"
+    r"|\bdvc\s{1,4}repro|\bpython3?\s{1,4}\S{0,80}train\w{0,20}\.py"
+    r"|\bmake\s{1,4}\w{0,20}(?:train|build|deploy)"
+    r"|\b(?:run|start)-pipeline|\baz ml job create|\bsam (?:build|deploy)|\bserverless deploy"
+    r"|\bmlflow run|\bkedro run|\bterraform apply|\bkubectl apply|\bbentoml build"
 )
 _DEFAULTS: Final = (
     "main",
@@ -103,28 +111,62 @@ def ci_not_on_pull_request(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _late(repo: AuditRepository) -> Iterator[Hit]:
-    """Find checks that no pull request starts."""
-    jobs = [j for j in repo.jobs if not j.disabled and (_testing.checks(j) or _called(j))]
-    if any(j.events & {"pull_request", "call"} for j in jobs) or not jobs:
+    """Find checks that no pull request starts, in each repository that lies here by itself."""
+    homes: dict[str, list[Job]] = {}
+    for job in repo.jobs:
+        if not job.disabled:
+            homes.setdefault(_home(job.path), []).append(job)
+    for jobs in homes.values():
+        if any(j.system not in ("github", "azure") for j in jobs):
+            continue  # those run on every push unless told otherwise
+        yield from _late_in(repo, jobs)
+
+
+def _home(path: str) -> str:
+    """Folder that is a repository of its own: the one that holds `.github`."""
+    before, found, _ = f"/{path}".partition("/.github/")
+    return before.strip("/") if found else ""
+
+
+def _late_in(repo: AuditRepository, jobs: list[Job]) -> Iterator[Hit]:
+    checking = [j for j in jobs if _testing.checks(j) or _called(j)]
+    pulled = any(j.events & {"pull_request", "call"} for j in checking or jobs)
+    working = checking or [j for j in jobs if _works(j)]
+    if pulled or not working:
         return
-    if any(j.system not in ("github", "azure") for j in jobs):
-        return  # those run on every push unless told otherwise
-    seen: set[str] = set()
-    for job in jobs:
-        if job.path in seen or _docs.is_template(job.path):
-            continue
-        seen.add(job.path)
+    told: list[tuple[Job, int, str]] = []
+    for job in working:
         found = _trigger(repo, job)
-        if found is not None:
-            line, when = found
-            yield Hit(
-                job.path,
-                line,
-                f"The checks of job `{job.name}` run {when}, and no workflow runs them on a pull "
-                "request: a fault is found after the merge.",
-                "Add `pull_request:` under `on:`.",
-                also=((job.path, _testing.checks(job) or job.line),),
-            )
+        if found is not None and job.path not in [t[0].path for t in told]:
+            told.append((job, *found))
+    if not told:
+        return
+    job, line, when = told[0]
+    if not checking and "push" not in when:
+        return  # a release or a start by hand is no place for checks
+    at = _testing.checks(job) or _works(job) or job.line
+    what = "The checks of job" if checking else "What is built or trained in job"
+    yield Hit(
+        job.path,
+        line,
+        f"{what} `{job.name}` run{'' if checking else 's'} {when}, and no workflow runs "
+        f"{'them' if checking else 'anything'} on a pull request: a fault is found after the "
+        "merge.",
+        "Add `pull_request:` under `on:`.",
+        also=((job.path, at), *((j.path, n) for j, n, _ in told[1:])),
+        confidence=None if checking else 0.75,
+    )
+
+
+def _works(job: Job) -> int:
+    """Line of the first command of a job that builds an image, trains or deploys; 0 when none."""
+    for step in job.steps:
+        if step.uses.startswith(("docker/build-push-action", "iterative/setup-cml")):
+            return step.line
+        for command in step.commands:
+            if _WORKS.search(command.text[:2_000]):
+                return command.line
+    return 0
 
 
 def _called(job: Job) -> bool:

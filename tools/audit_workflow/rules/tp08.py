@@ -5,9 +5,10 @@
 Reads README and other documents, the documentation given with the request, and comments beside
 schedules.  Reported, at the sentence, are: practices said to be in place (drift detection, CI, a
 registry ...) of which neither code nor configuration shows a trace; tools named as in use that
-occur in no other file; files, folders, commands, make targets and badges that do not exist; ports,
-endpoints and Python versions that differ from the code; and comments that state another schedule
-than the cron expression beside them.
+occur in no other file; files, folders, commands, make targets and badges that do not exist;
+variables that nothing reads; ports, endpoints and Python versions that differ from the code; and
+comments and docstrings that the code beside them contradicts: another schedule, another split or
+default, `idempotent` above code that only appends.
 
 ## Why is this bad?
 
@@ -40,14 +41,24 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import (
     _docs,
     _docs_claims,
+    _docs_code,
+    _docs_env,
     _docs_facts,
     _docs_paths,
     _docs_schedules,
 )
+from mlops_advisor.tools.evidence.view import View
+
+
+def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    if not _docs.aside(repo, view.path):
+        yield from _docs_code.contradictions(repo, view)
 
 
 @rule(
     "TP08",
+    each=_each,
+    words=('"""', "train_test_split", "Fold", "GridSearchCV", "cross_val_score", "schedule"),
     name="docs-claim-without-evidence",
     dimension="team_practices",
     severity=HIGH,
@@ -68,6 +79,7 @@ def docs_claim_without_evidence(repo: AuditRepository) -> Iterator[Hit]:
         *_docs_claims.tools(repo),
         *_docs_paths.missing(repo),
         *_docs_facts.mismatches(repo),
+        *_docs_env.unread(repo),
     ):
         if (hit.path, hit.line) not in seen:
             seen.add((hit.path, hit.line))

@@ -3,8 +3,9 @@
 ## What it does
 
 Looks at training code that records runs and reports what a run lacks: parameters, metrics, the
-model, its signature, the version of the data. Runs that rest on `autolog()` alone, artifacts that
-are logged empty, and models that are saved to disk but not logged are reported at their own lines.
+model, its signature, the version of the data. Runs that rest on `autolog()` alone, artifacts,
+parameters and metrics that are logged empty, hyper-parameters that a search chose and nobody
+recorded, and models that are saved to disk but not logged are reported at their own lines.
 
 ## Why is this bad?
 
@@ -39,6 +40,7 @@ with mlflow.start_run():
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -56,7 +58,7 @@ from mlops_advisor.tools.audit_workflow.rules._tracking import (
 )
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.probes.tracking import data_recorded
-from mlops_advisor.tools.evidence.view import View
+from mlops_advisor.tools.evidence.view import View, last
 
 _FILLS: Final = frozenset(
     "add_file add_dir add_files add add_reference new_file save wait add_data_records".split()
@@ -64,6 +66,34 @@ _FILLS: Final = frozenset(
 _LOGS: Final = frozenset(("log_artifact", "link_artifact", "log_model"))
 _FIX_MODEL: Final = 'Log it in the same run: `mlflow.<flavour>.log_model(model, name="model")`.'
 _STORES: Final = frozenset(("model", "artifact", "autolog", "saved"))
+_EMPTY: Final = {
+    "log_params": "parameters",
+    "log_hyperparams": "parameters",
+    "log_parameters": "parameters",
+    "log_metrics": "metrics",
+}
+_RECORDED: Final = {
+    "params": "parameters",
+    "parameters": "parameters",
+    "hyperparams": "parameters",
+    "hyperparameters": "parameters",
+    "hparams": "parameters",
+    "metrics": "metrics",
+}
+_HELPER: Final = re.compile(
+    r"(?i)(?:^|_)(?:log|track|record|save)_?(?:\w{0,20}_)?(?:run|experiment|results?|mlflow|wandb|"
+    r"training|model|metadata)|^(?:log|track|record)(?:_to)?_?(?:mlflow|run|wandb|experiment)"
+)
+_SEARCHES: Final = frozenset(
+    "GridSearchCV RandomizedSearchCV HalvingGridSearchCV HalvingRandomSearchCV BayesSearchCV"
+    " CrossValidator TrainValidationSplit create_study fmin".split()
+)
+_SEARCH_LIBRARIES: Final = ("sklearn.", "skopt.", "pyspark.", "optuna.", "hyperopt.", "cuml.")
+_CHOSEN: Final = re.compile(
+    r"best_?params|best_trial|bestModel|best_estimator_?\.get_params|best_params_|space_eval"
+    r"|extractParamMap|avgMetrics|cv_results_|trials_dataframe|MLflowCallback|trial\.params"
+    r"|log_params?\((?:params|trial)|best_model\.get_params"
+)
 
 
 @rule(
@@ -86,6 +116,7 @@ _STORES: Final = frozenset(("model", "artifact", "autolog", "saved"))
 )
 def incomplete_run_metadata(repo: AuditRepository) -> Iterator[Hit]:
     """Report what recorded runs lack."""
+    known = frozenset(tracked_modules(repo))
     for path in tracked_modules(repo):
         if is_test_path(path) or repo.is_aside(path):
             continue
@@ -94,9 +125,15 @@ def incomplete_run_metadata(repo: AuditRepository) -> Iterator[Hit]:
             yield from _empty_artifacts(view)
         if view is not None and "wandb.config" in repo.text(path):
             yield from _config_replaced(view)
+        hits = [] if view is None else [*_empty_logs(view), *_unlogged_choice(repo, view)]
+        yield from hits
         hit = _of_training(repo, path)
-        if hit is not None:
+        if hit is not None and not any(h.line == hit.line for h in hits):
             yield hit
+    for path in repo.code.product if known else ():
+        view = repo.view(path) if path not in known and "={}" in repo.text(path) else None
+        if view is not None and not repo.is_aside(path):
+            yield from _empty_logs(view)
 
 
 def _of_training(repo: AuditRepository, path: str) -> Hit | None:
@@ -247,3 +284,63 @@ def _empty_artifacts(view: View) -> Iterator[Hit]:
                 f"Call `{name}.add_file(...)` or `{name}.add_dir(...)` before it is logged.",
                 confidence=0.9,
             )
+
+
+def _empty_logs(view: View) -> Iterator[Hit]:
+    """Report `log_params({})`, and `params={}` handed to a helper that records runs."""
+    for call in view.calls:
+        func = call.func
+        short = func.attr if isinstance(func, ast.Attribute) else getattr(func, "id", "")
+        if short in _EMPTY and call.args and _is_empty(call.args[0]):
+            yield _empty(view, call.lineno, _EMPTY[short])
+            continue
+        if not _HELPER.search(short):
+            continue
+        for keyword in call.keywords:
+            what = _RECORDED.get(keyword.arg or "", "")
+            if what and _is_empty(keyword.value):
+                yield _empty(view, keyword.value.lineno, what)
+                break
+
+
+def _is_empty(node: ast.expr) -> bool:
+    plain = isinstance(node, ast.Dict) and not node.keys
+    return plain or (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Name)
+        and node.func.id == "dict"
+        and not node.args
+        and not node.keywords
+    )
+
+
+def _empty(view: View, line: int, what: str) -> Hit:
+    return Hit(
+        view.path,
+        line,
+        f"The run gets an empty record of its {what}: nobody can tell later what they were.",
+        f"Hand over the {what} that this run used.",
+        confidence=0.85,
+    )
+
+
+def _unlogged_choice(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    """Report a search whose metrics are recorded while the parameters it chose are not."""
+    path = view.path
+    kinds = kinds_around(repo, path)
+    near = repo.code.closure((path, *sorted(repo.code.importers.get(path, ()))))
+    if not {"metrics", "params"} <= kinds or "autolog" in kinds:
+        return  # a run without any parameters is another finding
+    if any(_CHOSEN.search(repo.text(p)) for p in near):
+        return
+    for call in view.calls:
+        if last(view.name(call)) in _SEARCHES and view.name(call).startswith(_SEARCH_LIBRARIES):
+            yield Hit(
+                path,
+                call.lineno,
+                f"`{last(view.name(call))}` chooses hyper-parameters, the run records metrics, and"
+                " which ones were chosen is recorded nowhere.",
+                "Log them: `mlflow.log_params(search.best_params_)`.",
+                confidence=0.7,
+            )
+            return

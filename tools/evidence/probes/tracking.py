@@ -20,7 +20,7 @@ from mlops_advisor.tools.evidence.probes._base import (
     stronger,
     unknown,
 )
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 _TRACK: Final = (
     "mlflow.start_run",
@@ -212,6 +212,7 @@ def _lineage(repo: Repository) -> Verdict:
     return not_applicable("Nothing here trains a model.")
 
 
+@shared
 def data_recorded(repo: Repository) -> list[Spot]:
     """Find calls that record with a run which data it used."""
     found = spots(
