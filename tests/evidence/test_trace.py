@@ -411,7 +411,7 @@ def test_spark_fits_answers_measures_and_stores() -> None:
     assert first.sources[0].rows != found.of(Read)[0].value.rows  # rows were dropped
     assert (folds.how, folds.shuffle) == ("folds", "yes")
     assert folds.splitter is not None
-    assert folds.splitter.line == 15
+    assert folds.splitter.line == 14
     (fit,) = found.of(Fit)
     answer, other = found.of(Predict)
     assert answer.estimator.same(fit.estimator)

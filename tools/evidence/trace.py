@@ -85,8 +85,9 @@ _WORDS: Final = (
 )  # fmt: skip
 # ... or one of these while it, or what it imports, has to do with data.
 _MAYBE: Final = (
-    ".predict", ".fit", ".transform(", ".score(", ".split(", ".evaluate", "dump", "save_model", "log_model",
-    ".shuffle", "read_", "to_csv", "to_parquet", "load_model", "joblib", ".train(", ".sample(",
+    ".predict", ".fit", ".transform(", ".score(", ".split(", ".evaluate", "dump", "save_model",
+    "log_model", ".shuffle", "read_", "to_csv", "to_parquet", "load_model", "joblib", ".train(",
+    ".sample(",
     "np.random.", "DataLoader", "scaler", "fillna",
 )  # fmt: skip
 _ROOTS: Final = ML_ROOTS | frozenset(

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mlops_advisor.tools.evidence.view import View
+from mlops_advisor.tools.evidence.view import View, walk
 
 _Scope: TypeAlias = ast.AST
 _Position: TypeAlias = tuple[int, int]
@@ -383,7 +383,7 @@ def _position(node: ast.AST) -> _Position:
 
 
 def _catches(node: ast.expr) -> bool:
-    names = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+    names = {n.id for n in walk(node) if isinstance(n, ast.Name)}
     return bool(names & {"NameError", "Exception", "BaseException", "UnboundLocalError"})
 
 

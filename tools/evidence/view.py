@@ -48,6 +48,7 @@ class View:
         self.path = module.path
         self.module = module
         self.tree = tree
+        self._order: list[ast.AST] = []  # every node, in the order of the source
         self._parent: dict[ast.AST, ast.AST] = {}
         self._by_type: dict[type, list[Any]] = {}
         self._index()
@@ -57,10 +58,11 @@ class View:
         self._strings = 0  # steps left for the text that is being put together
 
     def _index(self) -> None:
-        parent, by_type, fields = self._parent, self._by_type, _FIELDS
+        parent, by_type, fields, order = self._parent, self._by_type, _FIELDS, self._order
         stack: list[Any] = [self.tree]
         while stack:
             node = stack.pop()
+            order.append(node)
             by_type.setdefault(node.__class__, []).append(node)
             below: list[Any] = []
             for name in fields[node.__class__]:
@@ -136,24 +138,24 @@ class View:
         return any(isinstance(n, types) for n in self.above(node))
 
     @cached_property
-    def _spans(self) -> tuple[list[ast.AST], dict[ast.AST, tuple[int, int]]]:
-        """All nodes in the order of the source; where those below each begin and end."""
-        order = walk(self.tree)
-        ends = dict.fromkeys(order, 0)
-        parent = self._parent
-        for position in range(len(order) - 1, -1, -1):
-            node = order[position]
-            ends[node] = max(ends[node], position + 1)
+    def _spans(self) -> dict[ast.AST, tuple[int, int]]:
+        """Where, in the order of the source, a node and what is below it begin and end."""
+        found: dict[ast.AST, tuple[int, int]] = {}
+        ends: dict[ast.AST, int] = {}
+        parent, order = self._parent, self._order
+        for at in range(len(order) - 1, -1, -1):
+            node = order[at]
+            end = ends.get(node, at + 1)
+            found[node] = (at, end)
             up = parent.get(node)
-            if up is not None and ends[up] < ends[node]:
-                ends[up] = ends[node]
-        return order, {node: (at, ends[node]) for at, node in enumerate(order)}
+            if up is not None and up not in ends:
+                ends[up] = end
+        return found
 
     def walk(self, node: ast.AST) -> list[ast.AST]:
         """Give a node and all below, in the order of the source; cheap, however often asked."""
-        order, spans = self._spans
-        span = spans.get(node)
-        return walk(node) if span is None else order[span[0] : span[1]]
+        span = self._spans.get(node)
+        return walk(node) if span is None else self._order[span[0] : span[1]]
 
     def below(self, node: ast.AST, *types: type[N]) -> Iterator[N]:
         """Nodes of some types below a node, in the order of the source."""

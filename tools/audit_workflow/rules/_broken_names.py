@@ -285,7 +285,7 @@ def _returned(target: Definition) -> list[ast.Tuple] | None:
     """Tuples that a function returns, when it returns nothing else."""
     view, function = target.view, target.function
     found: list[ast.Tuple] = []
-    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function)):
+    if any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in view.walk(function)):
         return None
     for node in view.below(function, ast.Return):
         if view.function(node) is not function:

@@ -10,7 +10,7 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._data_frames import views_with, written
-from mlops_advisor.tools.evidence.view import AnyFunction, View, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, walk
 
 _CHECKS_NAME: Final = re.compile(
     r"(?i)^_?(?:run_|perform_)?(?:data_?)?(?:valid(?:ate|ation)|check|verify|sanity|inspect|quality|assess)"
@@ -145,7 +145,7 @@ def _prints_only(view: View, function: AnyFunction) -> Hit | None:
         return None
     looks = False
     printed = 0
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if isinstance(node, (ast.Raise, ast.Assert, ast.Yield)):
             return None
         if isinstance(node, ast.Return) and not _gives_data(function, node.value):
@@ -215,7 +215,7 @@ def _definition(repo: AuditRepository, view: View, name: str) -> AnyFunction | N
 def _verdict(function: AnyFunction) -> bool:
     """Tell whether a function answers True or False and never raises."""
     answers = set()
-    for node in ast.walk(function):
+    for node in walk(function):
         if isinstance(node, (ast.Raise, ast.Assert)):
             return False
         if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant):
@@ -256,7 +256,7 @@ def _caught(view: View) -> Iterator[Hit]:
     for handler in view.of(ast.ExceptHandler):
         if handler.type is None or "SchemaError" not in written(handler.type):
             continue
-        for node in ast.walk(handler):
+        for node in view.walk(handler):
             if isinstance(node, (ast.Raise, ast.Return)):
                 break
             if isinstance(node, ast.Call) and last(view.name(node)) in _STOPS:

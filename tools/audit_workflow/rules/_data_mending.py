@@ -206,7 +206,7 @@ def _filled(view: View, node: ast.AST) -> int:
     function = view.function(node)
     if function is None or _speaks(view, node):
         return 0
-    for below in ast.walk(function):
+    for below in view.walk(function):
         if isinstance(below, ast.For) and dotted(below.iter) == name:
             for one in below.body:
                 if isinstance(one, ast.Assign) and isinstance(one.targets[0], ast.Subscript):

@@ -119,10 +119,10 @@ def _made_up(view: View, handler: ast.ExceptHandler) -> Hit | None:
 def _parsed(view: View, tried: ast.Try) -> str:
     """Name of what parses a value in a `try`; empty when it is a setting, or nothing does."""
     for statement in tried.body:
-        for node in ast.walk(statement):
+        for node in view.walk(statement):
             if isinstance(node, ast.Call) and node.args:
                 short = last(dotted(node.func)) or dotted(node.func)
-                text = " ".join(dotted(n) for n in ast.walk(node) if isinstance(n, ast.expr))
+                text = " ".join(dotted(n) for n in view.walk(node) if isinstance(n, ast.expr))
                 if _PARSES.match(short) and not _SETTINGS.search(text):
                     inside = view.function(node) is view.function(tried)
                     return short if inside else ""

@@ -60,7 +60,7 @@ def _gathered(view: View, around: ast.AST) -> Scope:
     kinds: set[type] = set()
     warns = False
     attributes: set[str] = set()
-    for node in ast.walk(around):
+    for node in view.walk(around):
         kinds.add(type(node))
         if isinstance(node, ast.Call):
             short = last(dotted(node.func)) or dotted(node.func)

@@ -348,4 +348,4 @@ def dropped_anywhere(view: View) -> Iterator[str]:
         yield from (view.column(t) for t in node.targets)
     for keyword in view.of(ast.keyword):
         if keyword.arg in ("stratify", "groups", "sample_weight", "weight"):
-            yield from (view.column(n) for n in ast.walk(keyword.value))
+            yield from (view.column(n) for n in view.walk(keyword.value))

@@ -12,7 +12,7 @@ from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._gate_compare import LOSSES, SCORES, metric_part
 from mlops_advisor.tools.audit_workflow.rules._gates import stops
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, walk
 
 _WORDS: Final = ("champion", "prod", "incumbent", "deployed", "existing", "baseline", "live")
 _INCUMBENT: Final = re.compile(
@@ -81,8 +81,8 @@ def _is_incumbent(view: View, compare: ast.Compare, one: ast.Name) -> bool:
 
 
 def _names(compare: ast.Compare) -> list[str]:
-    return [n.id.lower() for n in ast.walk(compare) if isinstance(n, ast.Name)] + [
-        n.attr.lower() for n in ast.walk(compare) if isinstance(n, ast.Attribute)
+    return [n.id.lower() for n in walk(compare) if isinstance(n, ast.Name)] + [
+        n.attr.lower() for n in walk(compare) if isinstance(n, ast.Attribute)
     ]
 
 
@@ -189,9 +189,9 @@ def _passes(view: View, compare: ast.Compare, one: ast.Name, other: ast.expr, va
 def _guarded(view: View, one: ast.Name) -> bool:
     """Tell whether the code asks if the name holds anything."""
     scope = view.function(one) or view.tree
-    tests = [n.test for n in ast.walk(scope) if isinstance(n, (ast.If, ast.IfExp, ast.Assert))]
+    tests = [n.test for n in view.walk(scope) if isinstance(n, (ast.If, ast.IfExp, ast.Assert))]
     for test in tests:
-        for node in [test, *ast.walk(test)]:
+        for node in [test, *view.walk(test)]:
             if isinstance(node, ast.Name) and node.id == one.id:
                 up = view.parent(node)
                 orders = isinstance(up, ast.Compare) and isinstance(up.ops[0], _ORDERS)
@@ -254,7 +254,7 @@ def _elsewhere(view: View, compare: ast.Compare, one: ast.Name, other: ast.expr)
 def _spelled(view: View, value: ast.expr) -> str:
     """Text of a value, the names in it replaced by what they were given once."""
     text = ast.unparse(value)[:300]
-    for name in [n for n in ast.walk(value) if isinstance(n, ast.Name)][:5]:
+    for name in [n for n in view.walk(value) if isinstance(n, ast.Name)][:5]:
         settled = view.settled(name)
         if settled is not None and settled is not name:
             text += f" {ast.unparse(settled)[:200]}"
@@ -265,7 +265,7 @@ def _computed(view: View, node: ast.expr) -> bool:
     """Tell whether a value is measured in this run."""
     values = view.values(node.id, node) if isinstance(node, ast.Name) else [node]
     for value in values:
-        for call in [value, *ast.walk(value)]:
+        for call in [value, *view.walk(value)]:
             if isinstance(call, ast.Call):
                 name = view.name(call)
                 if _MEASURES.search(name) and ".tags" not in name and ".data." not in name:

@@ -136,7 +136,7 @@ def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]
     test = node.test
     if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
         return
-    inside = {c for s in node.body for c in ast.walk(s) if isinstance(c, ast.Call)} & released
+    inside = {c for s in node.body for c in view.walk(s) if isinstance(c, ast.Call)} & released
     left, right = ast.unparse(test.left).lower(), ast.unparse(test.comparators[0]).lower()
     if not inside or not isinstance(test.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return
@@ -172,7 +172,7 @@ def _first_exempt(view: View, node: ast.If, released: set[ast.Call]) -> Iterator
     if not empty or not _FIRST.search(text) or judges(node.test):
         return
     inside = [
-        c for s in node.body for c in ast.walk(s) if isinstance(c, ast.Call) and c in released
+        c for s in node.body for c in view.walk(s) if isinstance(c, ast.Call) and c in released
     ]
     judged = any(isinstance(s, ast.If) and judges(s.test) for s in node.body)
     if (

@@ -69,7 +69,7 @@ def _of_view(view: View, *, asks: bool, trains: bool) -> Iterator[Hit]:
         inside = (*node.body, *node.orelse)
         if any(fails(s) for s in node.body) or (
             released
-            and any(isinstance(c, ast.Call) and c in released for s in inside for c in ast.walk(s))
+            and any(isinstance(c, ast.Call) and c in released for s in inside for c in view.walk(s))
         ):
             yield from _of_test(view, node.test)
     for check in view.of(ast.Assert):

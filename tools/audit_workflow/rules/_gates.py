@@ -13,7 +13,7 @@ from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in
 from mlops_advisor.tools.evidence.models import Outcome, Strength
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, walk
 
 _PROMOTES: Final = frozenset(
     "transition_model_version_stage set_registered_model_alias update_model_package"
@@ -243,7 +243,7 @@ def _is_model(view: View, node: ast.expr) -> bool:
 
 def judges(test: ast.expr) -> bool:
     """Tell whether a condition compares a metric, or asks for a decision made of one."""
-    for node in ast.walk(test):
+    for node in walk(test):
         if isinstance(node, ast.Compare) and any(isinstance(o, _ORDERS) for o in node.ops):
             decides = any(_metric_like(n) for n in _words(node))
         elif isinstance(node, (ast.Name, ast.Attribute)):
@@ -259,7 +259,7 @@ def judges(test: ast.expr) -> bool:
 
 
 def _words(node: ast.AST) -> Iterator[str]:
-    for one in ast.walk(node):
+    for one in walk(node):
         if isinstance(one, ast.Name):
             yield one.id.lower()
         elif isinstance(one, ast.Attribute):

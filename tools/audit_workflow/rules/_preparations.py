@@ -17,6 +17,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     same_file,
     saved,
 )
+from mlops_advisor.tools.evidence.parse.notebook import SCRIPT
 from mlops_advisor.tools.evidence.trace import (
     Fit,
     Read,
@@ -80,7 +81,8 @@ def written(repo: AuditRepository, trace: Trace) -> Iterator[Prepared]:
             continue
         own = fit.estimator.objects | step.objects
         for write, value in _outputs(trace):
-            if write.excludes(fit) or write.path.endswith(".ipynb"):
+            script = not write.path.endswith(".ipynb") or write.function.startswith(SCRIPT)
+            if write.excludes(fit) or not script:
                 continue
             if own & makers((value,)) and _for_training(repo, trace, write, value):
                 yield Prepared(fit, step, write, bool(own & kept))

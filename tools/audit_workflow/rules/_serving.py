@@ -315,6 +315,6 @@ def started_near(repo: AuditRepository, path: str, text: str) -> frozenset[str]:
 
 def own_lines(view: View, function: AnyFunction) -> Iterator[ast.stmt]:
     """Statements of a function, nested functions left out."""
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if isinstance(node, ast.stmt) and node is not function and view.function(node) is function:
             yield node

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import AnyFunction, ScopeNode, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, ScopeNode, View, dotted, last, walk
 
 _BROAD: Final = frozenset(("", "Exception", "BaseException"))
 _OUTSIDE: Final = frozenset(
@@ -151,7 +151,7 @@ def _is_main(view: View, node: ast.AST) -> bool:
 
 
 def _ends(handler: ast.ExceptHandler) -> bool:
-    for node in ast.walk(handler):
+    for node in walk(handler):
         if isinstance(node, ast.Raise):
             return True
         if isinstance(node, ast.Call) and last(dotted(node.func)) in _ENDS:
@@ -238,7 +238,7 @@ def _empty(value: ast.expr | None) -> bool:
 
 def _calls(tried: ast.Try) -> Iterator[ast.Call]:
     for statement in tried.body:
-        yield from (n for n in ast.walk(statement) if isinstance(n, ast.Call))
+        yield from (n for n in walk(statement) if isinstance(n, ast.Call))
 
 
 def _work(view: View, tried: ast.Try) -> str:
@@ -275,12 +275,12 @@ def _retries(view: View, tried: ast.Try) -> bool:
         return False
     sleeps = any(
         isinstance(n, ast.Call) and last(dotted(n.func)) in ("sleep", "wait")
-        for n in ast.walk(loop)
+        for n in view.walk(loop)
     )
     target = dotted(loop.target).lower() if isinstance(loop, ast.For) else ""
-    return (sleeps and any(isinstance(n, (ast.Break, ast.Return)) for n in ast.walk(loop))) or bool(
-        re.search(r"attempt|retry|retries|tries|\btry", target)
-    )
+    return (
+        sleeps and any(isinstance(n, (ast.Break, ast.Return)) for n in view.walk(loop))
+    ) or bool(re.search(r"attempt|retry|retries|tries|\btry", target))
 
 
 def _worker(view: View, tried: ast.Try, quiet: str) -> bool:
@@ -317,7 +317,7 @@ def _optional(view: View, tried: ast.Try, handler: ast.ExceptHandler) -> bool:
 
 def _counts(handler: ast.ExceptHandler) -> bool:
     """Tell whether the handler keeps the failure for later."""
-    for node in ast.walk(handler):
+    for node in walk(handler):
         if isinstance(node, (ast.Assign, ast.AugAssign)):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             if _STATUS.search(last(dotted(target))):
@@ -346,13 +346,13 @@ def _later_checked(view: View, tried: ast.Try, handler: ast.ExceptHandler) -> bo
         isinstance(node, (ast.Name, ast.Attribute)) and dotted(node) in names
         for test in tests
         if wide or (test.lineno > (tried.end_lineno or 0) and view.scope(test) is scope)
-        for node in ast.walk(test.test)
+        for node in view.walk(test.test)
     )
 
 
 def _given_back(repo: AuditRepository, view: View, handler: ast.ExceptHandler) -> bool:
     """Tell whether the handler returns a value that some caller looks at."""
-    if not any(isinstance(n, ast.Return) for n in ast.walk(handler)):
+    if not any(isinstance(n, ast.Return) for n in view.walk(handler)):
         return False
     function = view.function(handler)
     return function is not None and _checked_by_callers(repo, view, function)
@@ -402,7 +402,7 @@ def _tests(view: View) -> dict[ScopeNode, dict[str, int]]:
     found: dict[ScopeNode, dict[str, int]] = {}
     for test in view.of(ast.If):
         lines = found.setdefault(view.scope(test), {})
-        for node in ast.walk(test.test):
+        for node in view.walk(test.test):
             if isinstance(node, ast.Name):
                 lines[node.id] = max(test.lineno, lines.get(node.id, 0))
     return found

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import same, source
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read
+from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read, walk
 
 SMOKE: Final = re.compile(
     r"smoke|import|no_?(?:error|exception|raise)|does_?n.?t_?(?:raise|fail|crash)|not_raise|runs?$|"
@@ -140,7 +140,7 @@ def always(test: ast.expr) -> str:
 def _compared(test: ast.Compare) -> str:
     left, right, op = test.left, test.comparators[0], test.ops[0]
     alike = same(left, right)
-    holds_calls = any(isinstance(n, ast.Call) for n in ast.walk(left))
+    holds_calls = any(isinstance(n, ast.Call) for n in walk(left))
     if alike and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) and not holds_calls:
         return "compares a value with itself"
     if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
@@ -172,14 +172,14 @@ def accepts_error(test: ast.expr) -> str:
 
 def swallowed(node: ast.Try) -> int:
     """Line of an assertion whose failure the `except` below it hides; 0 when none is."""
-    inside = [n for s in node.body for n in ast.walk(s) if isinstance(n, ast.Assert)]
+    inside = [n for s in node.body for n in walk(s) if isinstance(n, ast.Assert)]
     if not inside:
         return 0
     for handler in node.handlers:
         kinds = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
         names = {dotted(k) if k is not None else "" for k in kinds}
         if names & {"", "Exception", "BaseException", "AssertionError"}:
-            below = [n for s in handler.body for n in ast.walk(s)]
+            below = [n for s in handler.body for n in walk(s)]
             acts = any(isinstance(n, (ast.Raise, ast.Assert)) for n in below) or any(
                 isinstance(n, ast.Call) and called(n) in ("fail", "exit", "skip", "xfail", "_exit")
                 for n in below
@@ -193,7 +193,7 @@ def mock_of_itself(view: View, function: AnyFunction) -> int:
     """Line of an assertion that compares what a mock returns with what it was told to return."""
     mocks: set[str] = set()
     told: set[str] = set()
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if isinstance(node, ast.Assign) and len(node.targets) == 1:
             target = dotted(node.targets[0])
             if isinstance(node.value, ast.Call) and last(dotted(node.value.func)) in _MOCKS:
@@ -203,7 +203,7 @@ def mock_of_itself(view: View, function: AnyFunction) -> int:
                 told.add(source(node.value))
     if not mocks or not told:
         return 0
-    calls = [n for n in ast.walk(function) if isinstance(n, ast.Call)]
+    calls = [n for n in view.walk(function) if isinstance(n, ast.Call)]
     free = [
         c
         for c in calls
@@ -215,7 +215,7 @@ def mock_of_itself(view: View, function: AnyFunction) -> int:
     outside = [c for c in calls if _reaches_out(view, c, mocks)]
     if free or outside:
         return 0
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if isinstance(node, ast.Assert) and isinstance(node.test, ast.Compare):
             sides = {source(node.test.left), *(source(c) for c in node.test.comparators)}
             if sides & told:

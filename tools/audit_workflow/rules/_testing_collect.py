@@ -22,6 +22,7 @@ _OTHERWISE: Final = re.compile(
     r"|--ignore-glob|python_files|\bpylint\b|--mypy|--flake8|--ruff|--black"
 )
 _COLLECTED: Final = re.compile(r"(?:^|/)(?:test_[^/]{0,200}|[^/]{1,200}_test)\.py$")
+_LOOKS_LIKE_TESTS: Final = re.compile(r"(?:^|/)tests?/[^/]{1,200}\.py$|[-_]tests\.py$")
 _CONFIGS: Final = ("pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 
 
@@ -45,6 +46,29 @@ def empty_runs(repo: AuditRepository) -> Iterator[tuple[Run, str]]:
         wanted = _paths(found.group(1))
         if wanted and all(_holds_none(repo, w) for w in wanted):
             yield run, ", ".join(f"`{w}`" for w in wanted[:3])
+
+
+def uncollected(repo: AuditRepository) -> Iterator[tuple[str, int, str]]:
+    """Test modules that pytest passes over by their name and no command names: first test."""
+    texts = [repo.text(p) for p in repo.named(*_CONFIGS)]
+    if any("python_files" in t or "testMatch" in t for t in texts) or not repo.code.product:
+        return
+    named = " ".join(r.text[:2_000] for r in repo.runs.everything)
+    told = " ".join(repo.text(d.path)[:100_000] for d in repo.documents)
+    if "unittest" in named or "nose" in named or "unittest discover" in told:
+        return
+    for path, count in sorted(_tests_in(repo).items()):
+        name = path.rsplit("/", 1)[-1]
+        module = repo.code.modules[path]
+        if not count or module.problem or module.notebook or _COLLECTED.search(path):
+            continue
+        if not _LOOKS_LIKE_TESTS.search(path) or name in named or name in told:
+            continue
+        if module.roots & {"unittest", "django", "locust"} or repo.is_aside(path):
+            continue
+        first = next((f for f in module.functions if f.last.startswith("test")), None)
+        if first is not None and not repo.code.importers.get(path) and not _docs.is_template(path):
+            yield path, first.line, name
 
 
 def _paths(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import source
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last, walk
 
 _SCALARS: Final = {
     "int": (int,),
@@ -74,7 +74,7 @@ def wrong_returns(view: View, function: AnyFunction) -> Iterator[tuple[int, str]
     annotation = function.returns
     if annotation is None or _abstract(function):
         return
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if not isinstance(node, ast.Return) or node.value is None:
             continue
         if isinstance(node.value, ast.Constant) and node.value.value is None:
@@ -122,7 +122,7 @@ def _abstract(function: AnyFunction) -> bool:
     return any(
         last(dotted(d)) in ("overload", "abstractmethod", "contextmanager")
         for d in function.decorator_list
-    ) or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in ast.walk(function))
+    ) or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in walk(function))
 
 
 def _owner(view: View, node: ast.AST) -> ast.AST | None:

@@ -9,7 +9,7 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._image_code import Place, loaded, places
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, walk
 
 _GENERICS: Final = frozenset(
     ("list", "dict", "set", "tuple", "frozenset", "type", "collections.deque")
@@ -134,7 +134,7 @@ def _annotated(view: View) -> Iterator[tuple[int, str, int]]:
 def _of_annotation(node: ast.expr | None) -> Iterator[tuple[int, str, int]]:
     if node is None or isinstance(node, ast.Constant):
         return
-    for one in ast.walk(node):
+    for one in walk(node):
         if isinstance(one, ast.BinOp) and isinstance(one.op, ast.BitOr):
             yield one.lineno, f"`{ast.unparse(one)[:40]}` in an annotation", 10
         elif isinstance(one, ast.Subscript) and ast.unparse(one.value) in _GENERICS:

@@ -148,7 +148,7 @@ def _trains(view: View, part: ast.AST, near: ast.Call) -> bool:
             break
         if up is part:
             break
-    return any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in ast.walk(loop))
+    return any(isinstance(n, ast.Attribute) and n.attr == "backward" for n in view.walk(loop))
 
 
 # --- is it in the mode? ------------------------------------------------------------------------
@@ -197,7 +197,7 @@ def _sets_mode(view: View, call: ast.Call, part: ast.AST, model: str) -> bool:
         inside = view.scope(call)
     elif model.startswith("self.") and owner is not None:
         inside = owner
-    if any(_evals(n) for n in ast.walk(inside)):
+    if any(_evals(n) for n in view.walk(inside)):
         return True
     maker: ast.expr | None = next(
         (v for v in view.values(model, call) if isinstance(v, ast.Call)), None
@@ -207,7 +207,7 @@ def _sets_mode(view: View, call: ast.Call, part: ast.AST, model: str) -> bool:
         if short in ("from_pretrained", "eval") or view.name(maker).startswith("torch.jit"):
             return True
         made = next((f for f in view.functions if f.name == short), None)
-        if made is not None and any(_evals(n) for n in ast.walk(made)):
+        if made is not None and any(_evals(n) for n in view.walk(made)):
             return True
         maker = maker.func.value if isinstance(maker.func, ast.Attribute) else None
     values = view.values(model, call)
@@ -234,7 +234,7 @@ def _evals(node: ast.AST) -> bool:
 
 
 def _without_grad(view: View, call: ast.Call, part: ast.AST) -> bool:
-    for node in ast.walk(part):
+    for node in view.walk(part):
         if isinstance(node, (ast.Name, ast.Attribute)) and last(dotted(node)) in _GRADS:
             return True
     if any(
@@ -257,6 +257,6 @@ def _callers(repo: AuditRepository, view: View, function: AnyFunction) -> tuple[
             if other is None or last(dotted(call.func)) != function.name:
                 continue
             inside = other.function(call) or other.tree
-            mode = mode or any(_evals(n) for n in ast.walk(inside))
+            mode = mode or any(_evals(n) for n in view.walk(inside))
             grad = grad or _without_grad(other, call, call)
     return mode, grad

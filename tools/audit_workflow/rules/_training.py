@@ -11,7 +11,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import Code
 from mlops_advisor.tools.evidence.parse.python_model import Call, PythonModule
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.view import View, dotted, walk
 
 _MAX_REACH: Final = 400
 _MAX_WORDS: Final = 300
@@ -177,7 +177,7 @@ def shown(node: ast.AST, limit: int = 80) -> str:
 def words_in(node: ast.AST) -> str:
     """Names, attributes, keywords and short texts below a node, divided by blanks."""
     found: list[str] = []
-    for below in islice(ast.walk(node), _MAX_WORDS):
+    for below in islice(walk(node), _MAX_WORDS):
         if isinstance(below, ast.Name):
             found.append(below.id)
         elif isinstance(below, ast.Attribute):

@@ -177,10 +177,10 @@ def _sorted_frame(view: View, call: ast.Call) -> Iterator[Hit]:
 
 def _meant(view: View, statement: ast.stmt, node: ast.AST) -> bool:
     """Tell whether a statement is after the best, by the names in it and of its function."""
-    names = " ".join(n.id for n in ast.walk(statement) if isinstance(n, ast.Name))
+    names = " ".join(n.id for n in view.walk(statement) if isinstance(n, ast.Name))
     texts = " ".join(
         n.value[:50]
-        for n in ast.walk(statement)
+        for n in view.walk(statement)
         if isinstance(n, ast.Constant) and isinstance(n.value, str)
     )
     function = view.function(node)
@@ -422,7 +422,7 @@ def _keeps(statement: ast.stmt, winner: str, loser: str) -> bool:
 
 def _promotes(view: View, node: ast.If) -> bool:
     for statement in node.body:
-        for below in ast.walk(statement):
+        for below in view.walk(statement):
             if isinstance(below, ast.Raise):
                 return False
             if isinstance(below, ast.Call) and _PROMOTE.search(last(dotted(below))):

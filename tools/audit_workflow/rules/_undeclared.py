@@ -17,7 +17,7 @@ from mlops_advisor.tools.evidence.view import View
 _BROUGHT: Final = {
     "sklearn": "scikit-learn",
     "cv2": "opencv-python opencv-python-headless opencv-contrib-python"
-    " opencv-contrib-python-headless",
+    " opencv-contrib-python-headless opencv py-opencv",
     "PIL": "pillow pillow-simd",
     "yaml": "pyyaml",
     "bs4": "beautifulsoup4",
@@ -41,8 +41,8 @@ _BROUGHT: Final = {
     "tensorflow": "tensorflow tensorflow-cpu tensorflow-gpu tensorflow-macos tf-nightly"
     " intel-tensorflow",
     "keras": "keras tensorflow tensorflow-cpu tensorflow-gpu",
-    "torch": "torch",
-    "xgboost": "xgboost xgboost-cpu",
+    "torch": "torch pytorch pytorch-cpu pytorch-gpu",
+    "xgboost": "xgboost xgboost-cpu py-xgboost",
     "onnxruntime": "onnxruntime onnxruntime-gpu",
     "faiss": "faiss-cpu faiss-gpu",
     "mlflow": "mlflow mlflow-skinny",
@@ -114,8 +114,24 @@ _PARENTS: Final = {
     " gunicorn jinja2 docker alembic markdown graphene",
     "mlflow-skinny": "requests pyyaml click cloudpickle gitpython protobuf fastapi uvicorn pydantic"
     " python-dotenv databricks-sdk",
-    "fastapi": "pydantic starlette typing-extensions",
-    "fastapi[standard]": "uvicorn httpx jinja2 python-multipart",
+    # Extras are not told apart: what they bring counts as there.
+    "fastapi": "pydantic starlette typing-extensions uvicorn httpx jinja2 python-multipart",
+    "uvicorn": "pyyaml python-dotenv httptools click",
+    "celery": "redis click",
+    "torch": "numpy networkx jinja2 fsspec",
+    "pyarrow": "numpy",
+    "dask": "pyyaml fsspec click pandas numpy",
+    "xarray": "numpy pandas",
+    "sktime": "numpy pandas scikit-learn scipy",
+    "autogluon": "numpy pandas scikit-learn scipy joblib matplotlib boto3 requests tqdm",
+    "autogluon-tabular": "numpy pandas scikit-learn scipy joblib matplotlib boto3 requests tqdm",
+    "kedro": "pyyaml click fsspec omegaconf gitpython",
+    "alibi-detect": "scikit-learn scipy pillow opencv-python requests tqdm numpy pandas",
+    "azureml-mlflow": "mlflow-skinny azureml-core",
+    "redis": "",
+    "gunicorn": "",
+    "psycopg2-binary": "",
+    "pymongo": "",
     "starlette": "anyio",
     "flask": "werkzeug jinja2 click itsdangerous markupsafe",
     "streamlit": "pandas numpy pillow requests pyarrow tornado protobuf gitpython click altair",
@@ -152,7 +168,8 @@ _PARENTS: Final = {
     " fastapi uvicorn typer fsspec",
     "great-expectations": "pandas numpy scipy requests jinja2 pydantic tqdm",
     "deepchecks": "pandas numpy scikit-learn scipy matplotlib plotly tqdm requests",
-    "dvc": "pyyaml requests tqdm fsspec gitpython networkx omegaconf hydra-core dvclive",
+    "dvc": "pyyaml requests tqdm fsspec gitpython networkx omegaconf hydra-core dvclive"
+    " s3fs gcsfs boto3",
     "wandb": "requests pyyaml click gitpython protobuf pydantic",
     "prefect": "httpx pydantic sqlalchemy typer click pyyaml uvicorn fastapi jinja2 requests"
     " cloudpickle python-dateutil orjson pydantic-settings",
@@ -163,7 +180,8 @@ _PARENTS: Final = {
     " orjson python-dateutil boto3 google-cloud-storage tabulate",
     "seldon-core": "flask numpy requests gunicorn pyyaml prometheus-client protobuf flask-cors"
     " redis minio",
-    "ray": "requests pyyaml click protobuf",
+    "ray": "requests pyyaml click protobuf fastapi starlette uvicorn aiohttp pandas pyarrow numpy"
+    " prometheus-client",
     "azureml-defaults": "azureml-core flask requests azureml-inference-server-http",
     "azureml-core": "requests python-dateutil pyyaml pyjwt docker pytz",
     "pyspark": "py4j",
@@ -218,6 +236,12 @@ _PARENTS: Final = {
     "folium": "numpy requests jinja2",
     "pytest": "",
 }
+# So many packages bring these that an unknown one in the environment may.
+_COMMON: Final = frozenset(
+    "numpy pandas scipy sklearn joblib requests yaml click tqdm matplotlib PIL dateutil jinja2"
+    " pydantic httpx aiohttp dotenv attr fsspec cloudpickle sqlalchemy plotly typer boto3 pyarrow"
+    " redis networkx git jwt markdown tabulate cv2".split()
+)
 _DEPTH: Final = 4
 _MAX_IMPORTS: Final = 400
 
@@ -226,7 +250,15 @@ def undeclared(repo: AuditRepository) -> Iterator[Hit]:
     """Report what a service or job imports at its start and its environment does not hold."""
     for place in places(repo):
         if place.packages:
-            yield from _of_place(repo, place, _with_children(place.packages))
+            held = _with_children(place.packages)
+            yield from _of_place(repo, place, held, known=_known() >= held)
+
+
+def _known() -> frozenset[str]:
+    """Names of packages of which the tables say what they bring along."""
+    brought = {n for names in _BROUGHT.values() for n in names.split()}
+    children = {n for names in _PARENTS.values() for n in names.split()}
+    return frozenset((*_PARENTS, *_SAME, *brought, *children))
 
 
 def _with_children(names: frozenset[str]) -> frozenset[str]:
@@ -236,12 +268,16 @@ def _with_children(names: frozenset[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _of_place(repo: AuditRepository, place: Place, held: frozenset[str]) -> Iterator[Hit]:
+def _of_place(
+    repo: AuditRepository, place: Place, held: frozenset[str], *, known: bool
+) -> Iterator[Hit]:
     missing: dict[str, tuple[str, int]] = {}
     for path in loaded(repo, place.modules):
         view = repo.view(path)
         for root, line in _imports(view) if view is not None else ():
-            if root not in missing and _is_missing(repo, path, root, held):
+            if root in missing or (root in _COMMON and not known):
+                continue
+            if _is_missing(repo, path, root, held):
                 missing[root] = (path, line)
     for root, (path, line) in sorted(missing.items(), key=lambda i: i[1]):
         source, at = place.source

@@ -271,14 +271,14 @@ def _keeps_best(view: View, line: int) -> int:
     if loop is None:
         return 0
     for node in view.below(loop, ast.If):
-        compares = [c for c in ast.walk(node.test) if isinstance(c, ast.Compare)]
+        compares = [c for c in view.walk(node.test) if isinstance(c, ast.Compare)]
         if not any(
             isinstance(o, (ast.Gt, ast.Lt, ast.GtE, ast.LtE)) for c in compares for o in c.ops
         ):
             continue
-        names = {n.id for n in ast.walk(node.test) if isinstance(n, ast.Name)}
+        names = {n.id for n in view.walk(node.test) if isinstance(n, ast.Name)}
         for below in node.body:
-            for target in ast.walk(below):
+            for target in view.walk(below):
                 if (
                     isinstance(target, ast.Name)
                     and isinstance(target.ctx, ast.Store)

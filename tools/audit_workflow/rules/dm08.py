@@ -53,7 +53,7 @@ from mlops_advisor.tools.audit_workflow.rules._data_target import (
     dropped_anywhere,
     pairs_of,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted, last, walk
 
 _LAGS: Final = frozenset("shift lag diff pct_change".split())
 _WORDS: Final = (".fit(", "train_test_split(", "inputCols", "DMatrix(", "cross_val", "Pool(")
@@ -166,7 +166,7 @@ def _components(repo: AuditRepository, view: View, pair: Pair, made: _Made) -> I
 
 def _minuend(view: View, value: ast.expr) -> str:
     """Column from which another is taken away in a difference: the later moment of a duration."""
-    for node in ast.walk(value):
+    for node in view.walk(value):
         if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub):
             return view.column(node.left) or (
                 node.left.attr if isinstance(node.left, ast.Attribute) else ""
@@ -184,7 +184,7 @@ def _made(view: View) -> list[_Made]:
         if not name or not frame:
             continue
         sources = []
-        for below in ast.walk(node.value):
+        for below in view.walk(node.value):
             if isinstance(below, ast.Subscript) and view.column(below):
                 sources.append(view.column(below))
             elif isinstance(below, ast.Attribute) and isinstance(below.value, ast.Name):
@@ -201,14 +201,13 @@ def _made(view: View) -> list[_Made]:
 
 def _lagged(value: ast.expr) -> bool:
     """Tell whether a value looks at other rows in time: an honest lag, or a target ahead."""
-    return any(isinstance(n, ast.Call) and last(dotted(n.func)) in _LAGS for n in ast.walk(value))
+    return any(isinstance(n, ast.Call) and last(dotted(n.func)) in _LAGS for n in walk(value))
 
 
 def _train_only(made: _Made) -> bool:
     """Tell whether what is computed comes from training rows only."""
     return any(
-        isinstance(n, ast.Name) and re.search(r"(?i)train|fold|tr_", n.id)
-        for n in ast.walk(made.value)
+        isinstance(n, ast.Name) and re.search(r"(?i)train|fold|tr_", n.id) for n in walk(made.value)
     )
 
 

@@ -49,7 +49,7 @@ from mlops_advisor.tools.audit_workflow.rules._data_frames import (
 )
 from mlops_advisor.tools.audit_workflow.rules._data_sides import of_project, sides
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, walk
 
 _LEAST: Final = 5  # features in a list, columns in common
 _LEAST_STATEMENTS: Final = 3
@@ -197,7 +197,7 @@ def _summary(view: View, node: AnyFunction) -> _Function | None:
     exact: set[str] = set()
     texts: set[str] = set()
     count = 0
-    for below in ast.walk(node):
+    for below in view.walk(node):
         count += 1
         if count > 20_000:  # noqa: PLR2004 - hostile input
             return None
@@ -227,13 +227,13 @@ def _summary(view: View, node: AnyFunction) -> _Function | None:
 def _logged(node: AnyFunction) -> set[str]:
     """Texts that are printed or logged, and the docstring: they are no columns."""
     found: set[str] = set()
-    for call in ast.walk(node):
+    for call in walk(node):
         if isinstance(call, ast.Call):
             owner = dotted(call.func)
             if owner == "print" or owner.startswith(("logging.", "logger.", "log.")):
                 found.update(
                     c.value
-                    for c in ast.walk(call)
+                    for c in walk(call)
                     if isinstance(c, ast.Constant) and isinstance(c.value, str)
                 )
     return found
@@ -264,7 +264,7 @@ def _shape(node: ast.stmt) -> tuple[list[str], list[str]]:
     elif isinstance(node, ast.If):
         heads = [node.test]
     for head in heads:
-        for below in ast.walk(head):
+        for below in walk(head):
             if len(shape) > _MAX_WORDS:
                 return shape, whole
             if isinstance(below, ast.Attribute):

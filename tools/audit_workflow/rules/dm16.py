@@ -41,7 +41,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._text_cleaning import unreachable
 from mlops_advisor.tools.audit_workflow.rules._training import shown
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted, last, walk
 
 _PURE: Final = frozenset(
     "dropna fillna drop_duplicates rename reset_index set_index sort_values sort_index astype"
@@ -223,7 +223,7 @@ def _chained(view: View, node: ast.Assign | ast.AugAssign) -> Iterator[Hit]:
 def _is_condition(node: ast.expr) -> bool:
     return isinstance(node, ast.Compare) or (
         isinstance(node, (ast.BinOp, ast.UnaryOp))
-        and any(isinstance(n, ast.Compare) for n in ast.walk(node))
+        and any(isinstance(n, ast.Compare) for n in walk(node))
     )
 
 
@@ -267,7 +267,7 @@ def _rows(view: View, call: ast.Call) -> Iterator[Hit]:
             r"post|get$|sleep|send|execute|request|insert|predict|write|produce|publish|print|append_row",
             last(dotted(n.func)),
         )
-        for n in ast.walk(loop)
+        for n in view.walk(loop)
     )
     if waits:
         return

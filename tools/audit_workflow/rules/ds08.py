@@ -311,7 +311,7 @@ def _makes_model(call: ast.Call) -> bool:
 def _refuses(view: View, body: Iterable[ast.stmt]) -> bool:
     """Tell whether a branch turns the request away: raises, aborts, or answers with an error."""
     for statement in body:
-        for node in ast.walk(statement):
+        for node in view.walk(statement):
             if isinstance(node, ast.Raise):
                 return True
             if isinstance(node, ast.Call) and last(view.name(node)) in _REFUSES:
@@ -325,7 +325,7 @@ def _refuses(view: View, body: Iterable[ast.stmt]) -> bool:
 
 def _looks_at_data(view: View, test: ast.expr) -> bool:
     """Tell whether a condition asks for fields, types or shapes, not for presence alone."""
-    for node in ast.walk(test):
+    for node in view.walk(test):
         if isinstance(node, ast.Call):
             name = last(view.name(node))
             if name in (

@@ -287,7 +287,7 @@ def _leaks(view: View, value: ast.expr | None, names: frozenset[str]) -> bool:
     """Tell whether an answer holds the exception's text or a traceback."""
     if value is None:
         return False
-    for node in ast.walk(value):
+    for node in view.walk(value):
         if isinstance(node, ast.Call):
             name = view.name(node)
             if name in ("traceback.format_exc", "traceback.format_exception", "sys.exc_info"):

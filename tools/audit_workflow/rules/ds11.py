@@ -5,7 +5,9 @@
 Looks at each container that a Kubernetes object, KServe or Seldon runs as a service for readiness
 and liveness probes and for resource requests and limits; at compose services and Dockerfiles that
 serve a model for a health check; and at Kubernetes jobs, Argo workflows and Airflow DAGs for a
-limit on their running time.  One finding names all that one workload lacks.
+limit on their running time.  One finding names all that one workload lacks.  A health or readiness
+endpoint that answers the same whether or not the service has its model and its stores is reported
+as well.
 
 ## Why is this bad?
 
@@ -48,6 +50,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._health import constant_health
 from mlops_advisor.tools.audit_workflow.rules._serving import SERVER, serving_images
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.view import View
@@ -100,6 +103,7 @@ def no_probes_limits_or_timeouts(repo: AuditRepository) -> Iterator[Hit]:
     yield from _cluster(repo)
     yield from _containers(repo)
     yield from _dags(repo)
+    yield from constant_health(repo)
 
 
 # --- Kubernetes ----------------------------------------------------------------------------

@@ -42,6 +42,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._traffic_steps import hasty_code, hasty_traffic
 from mlops_advisor.tools.evidence.models import Outcome, Strength
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.probes._deploy import deploy_runs
@@ -130,6 +131,7 @@ def no_safe_rollout(repo: AuditRepository) -> Iterator[Hit]:
     """Report releases that cannot be partial or taken back."""
     found = list(_destructive(repo))
     found += _by_code(repo)
+    found += [*hasty_traffic(_sequences(repo)), *hasty_code(repo)]
     fact = repo.facts["traffic_split"]
     if fact.outcome is not Outcome.PRESENT or (fact.strength or 0) <= Strength.CONFIGURED:
         specific = [*_templates(repo), *_terraform(repo), *_recreated(repo), *_calls(repo)]

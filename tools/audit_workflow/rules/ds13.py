@@ -5,7 +5,8 @@
 Looks at CI jobs that deploy by themselves: a job that no job or step with tests comes before, that
 waits for no approval (protected environment, manual step) and is not started by a workflow that
 tests, is reported.  So are steps called "test" that only print text, deployments of a branch other
-than the one that started them, and jobs called "deploy" that deploy nothing.
+than the one that started them, jobs called "deploy" that deploy nothing, and conditions of a
+deployment that no longer ask whether what came before succeeded.
 
 ## Why is this bad?
 
@@ -48,6 +49,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._deploy_conditions import dropped_success
 from mlops_advisor.tools.evidence.parse.ci import Job, Step
 from mlops_advisor.tools.evidence.parse.shell import Line
 from mlops_advisor.tools.evidence.parse.tree import Node
@@ -155,13 +157,16 @@ def deploy_not_gated_by_tests(repo: AuditRepository) -> Iterator[Hit]:
     yield from _fake_tests(repo)
     yield from _other_branch(repo)
     yield from _nothing_deployed(repo)
+    yield from dropped_success(repo)
 
 
 # --- deployments without tests ---------------------------------------------------------------
 
 
 def _ungated(repo: AuditRepository) -> Iterator[Hit]:
-    names = {(j.path, j.name): j for j in repo.jobs}
+    names: dict[tuple[str, str], list[Job]] = {}
+    for one in repo.jobs:
+        names.setdefault((one.path, one.name), []).append(one)
     seen: set[str] = set()
     for job, line in sorted(_deploying(repo), key=lambda found: (found[0].path, found[1])):
         if not job.automatic or job.path in seen or _is_docs(job) or _only_asks(job):
@@ -233,22 +238,31 @@ def _text_at(repo: AuditRepository, job: Job, line: int) -> str:
     return lines[line - 1] if 0 < line <= len(lines) else ""
 
 
-def _before(job: Job, names: dict[tuple[str, str], Job]) -> list[Job]:
+def _before(job: Job, names: dict[tuple[str, str], list[Job]]) -> list[Job]:
     """Jobs that must succeed first, those of called workflows included."""
-    found: dict[tuple[str, str], Job] = {}
-    stack = [(job.path, n) for n in job.needs]
+    found: dict[tuple[str, str], list[Job]] = {}
+    stack = _needed(job, names)
     while stack:
         key = stack.pop()
-        earlier = names.get(key)
-        if earlier is None or key in found:
+        if key in found or key not in names:
             continue
-        found[key] = earlier
-        stack += [(earlier.path, n) for n in earlier.needs]
-        for step in earlier.steps:
-            if step.uses.startswith("./"):
-                called = step.uses.removeprefix("./")
-                stack += [k for k in names if k[0].endswith(called)]
-    return list(found.values())
+        found[key] = names[key]
+        for earlier in names[key]:
+            stack += _needed(earlier, names)
+            for step in earlier.steps:
+                if step.uses.startswith("./"):
+                    called = step.uses.removeprefix("./")
+                    stack += [k for k in names if k[0].endswith(called)]
+    return [j for jobs in found.values() for j in jobs]
+
+
+def _needed(job: Job, names: dict[tuple[str, str], list[Job]]) -> list[tuple[str, str]]:
+    """Keys of the jobs that one waits for; a stage of Azure waits for the one before it."""
+    if job.needs or job.system != "azure":
+        return [(job.path, n) for n in job.needs]
+    order = [k for k in names if k[0] == job.path]
+    at = order.index((job.path, job.name))
+    return order[max(0, at - 1) : at]
 
 
 def _approved(before: list[Job]) -> bool:

@@ -194,8 +194,8 @@ def _caught(view: View, call: ast.Call) -> bool:
     child: ast.AST = call
     for up in view.above(call):
         if isinstance(up, ast.Try) and child in up.body and up.handlers:
-            bad = [h for h in up.handlers for n in ast.walk(h) if isinstance(n, ast.Raise)]
-            answers = [h for h in up.handlers for n in ast.walk(h) if isinstance(n, ast.Return)]
+            bad = [h for h in up.handlers for n in view.walk(h) if isinstance(n, ast.Raise)]
+            answers = [h for h in up.handlers for n in view.walk(h) if isinstance(n, ast.Return)]
             return not bad and not answers
         child = up
     return False

@@ -310,9 +310,9 @@ def _origin(around: _Around, call: ast.Call) -> str:
 
 def _names(view: View, node: ast.expr, depth: int = 0) -> list[str]:
     """Names of the calls that a value is made by."""
-    found = [view.name(n) for n in ast.walk(node) if isinstance(n, (ast.Call, ast.Attribute))]
+    found = [view.name(n) for n in view.walk(node) if isinstance(n, (ast.Call, ast.Attribute))]
     if depth < 3:  # noqa: PLR2004 - steps back
-        for name in (n for n in ast.walk(node) if isinstance(n, ast.Name)):
+        for name in (n for n in view.walk(node) if isinstance(n, ast.Name)):
             for value in view.values(name.id, name)[-2:]:
                 if value is not node:
                     found += _names(view, value, depth + 1)

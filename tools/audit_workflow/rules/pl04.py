@@ -112,7 +112,7 @@ def _followed(view: View, node: ast.expr) -> ast.expr:
 
 
 def _clock(view: View, node: ast.expr) -> ast.Call | None:
-    for below in ast.walk(node):
+    for below in view.walk(node):
         if isinstance(below, ast.Call) and last(view.name(below)) in _MOVING:
             return below
     return None

@@ -57,7 +57,7 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline import (
 )
 from mlops_advisor.tools.audit_workflow.rules._pipeline_files import Touched, bound, touched
 from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read, walk
 
 _TOOLS: Final = ("flytekit", "kfp", "airflow", "zenml")
 _TRAINS: Final = re.compile(
@@ -175,7 +175,7 @@ def _before(steps: list[_Step], start: int) -> set[int]:
 
 def _steps(repo: AuditRepository, view: View, function: AnyFunction) -> list[_Step]:
     """Find steps that a pipeline calls, with the order that values and marks give."""
-    if any(isinstance(n, (ast.For, ast.While, ast.ListComp)) for n in ast.walk(function)):
+    if any(isinstance(n, (ast.For, ast.While, ast.ListComp)) for n in view.walk(function)):
         return []
     tasks = {t.function.name for t in tasks_of(view)}
     steps: list[_Step] = []
@@ -247,7 +247,7 @@ def _hold(
     for node in sorted(view.below(scope, ast.Assign), key=lambda n: n.lineno):
         found = _held(node.value, holders, at)
         for target in node.targets:
-            for name in ast.walk(target):
+            for name in view.walk(target):
                 if isinstance(name, ast.Name) and found:
                     holders[name.id] = set(found)
                     for index in found:
@@ -258,7 +258,7 @@ def _held(node: ast.AST, holders: dict[str, set[int]], at: dict[ast.AST, int]) -
     found: set[int] = set()
     for name in names_read(node):
         found |= holders.get(name, set())
-    for below in ast.walk(node):
+    for below in walk(node):
         if below in at:
             found.add(at[below])
     return found
@@ -291,11 +291,11 @@ def _dynamic(view: View) -> bool:
     return any(
         isinstance(n, ast.Call) and last(view.name(n)).endswith("Operator")
         for loop in loops
-        for n in ast.walk(loop)
+        for n in view.walk(loop)
     ) or any(
         isinstance(n, ast.BinOp) and isinstance(n.op, (ast.RShift, ast.LShift))
         for loop in loops
-        for n in ast.walk(loop)
+        for n in view.walk(loop)
     )
 
 

@@ -138,12 +138,12 @@ def _looks_at_key(view: View, function: AnyFunction) -> bool:
     return any(
         last(view.name(c)) in ("startswith", "endswith", "match", "fnmatch")
         for test in view.below(function, ast.If)
-        for c in ast.walk(test.test)
+        for c in view.walk(test.test)
         if isinstance(c, ast.Call)
     ) or any(
         isinstance(op, (ast.In, ast.NotIn))
         for test in view.below(function, ast.If)
-        for c in ast.walk(test.test)
+        for c in view.walk(test.test)
         if isinstance(c, ast.Compare)
         for op in c.ops
     )

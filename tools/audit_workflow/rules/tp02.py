@@ -46,7 +46,7 @@ from collections.abc import Iterator
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _testing_asserts as asserts
-from mlops_advisor.tools.audit_workflow.rules import _testing_data, _testing_gates
+from mlops_advisor.tools.audit_workflow.rules import _testing_collect, _testing_data, _testing_gates
 from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.view import AnyFunction, View
 
@@ -82,6 +82,16 @@ def vacuous_test(repo: AuditRepository) -> Iterator[Hit]:
                     f"`{function.name}` does nothing and reports success: what calls it checks "
                     "nothing.",
                 )
+    for path, line, name in _testing_collect.uncollected(repo):
+        yield Hit(
+            path,
+            line,
+            f"pytest does not collect `{name}` (it looks for `test_*.py` and `*_test.py`), and no "
+            "command here names the file: these tests never run.",
+            "Rename the file to `test_*.py`, or set `python_files` in the settings of pytest.",
+            severity=MEDIUM,
+            confidence=0.75,
+        )
     yield from _testing_gates.zero_gates(repo)
     yield from _testing_gates.no_gate(repo)
 
@@ -124,9 +134,9 @@ def _helpers(repo: AuditRepository) -> frozenset[str]:
         if view is None:
             continue
         for function in view.functions:
-            called = {asserts.called(n) for n in ast.walk(function) if isinstance(n, ast.Call)}
+            called = {asserts.called(n) for n in view.walk(function) if isinstance(n, ast.Call)}
             bodies.setdefault(function.name, set()).update(called)
-            if any(isinstance(n, ast.Assert) for n in ast.walk(function)) or any(
+            if any(isinstance(n, ast.Assert) for n in view.walk(function)) or any(
                 asserts.checks(name) for name in called
             ):
                 found.add(function.name)
@@ -146,12 +156,12 @@ def _of_test(view: View, function: AnyFunction, helpers: frozenset[str]) -> Iter
         yield Hit(view.path, at, f"`{function.name}` {what}: it can never find a fault.")
         return
     lines: set[int] = set()
-    for node in (n for n in ast.walk(function) if isinstance(n, ast.Assert)):
+    for node in (n for n in view.walk(function) if isinstance(n, ast.Assert)):
         why = asserts.always(node.test) or asserts.accepts_error(node.test)
         if why:
             lines.add(node.lineno)
             yield Hit(view.path, node.lineno, f"`assert {_short(node.test)}` {why}.")
-    for try_ in (n for n in ast.walk(function) if isinstance(n, ast.Try)):
+    for try_ in (n for n in view.walk(function) if isinstance(n, ast.Try)):
         line = asserts.swallowed(try_)
         if line and line not in lines:
             lines.add(line)
@@ -167,7 +177,7 @@ def _of_test(view: View, function: AnyFunction, helpers: frozenset[str]) -> Iter
 
 
 def _without_assert(view: View, function: AnyFunction, helpers: frozenset[str]) -> Iterator[Hit]:
-    nodes = list(ast.walk(function))
+    nodes = list(view.walk(function))
     if any(isinstance(n, (ast.Assert, ast.Raise)) for n in nodes):
         return
     calls = [asserts.called(n) for n in nodes if isinstance(n, ast.Call)]
@@ -196,7 +206,7 @@ def _without_assert(view: View, function: AnyFunction, helpers: frozenset[str]) 
 
 
 def _floats(view: View, function: AnyFunction, done: set[int]) -> Iterator[Hit]:
-    for node in ast.walk(function):
+    for node in view.walk(function):
         value = asserts.exact_float(view, node)
         if value and node.lineno not in done:  # type: ignore[attr-defined]
             line: int = node.lineno  # type: ignore[attr-defined]

@@ -249,7 +249,7 @@ def _fixture(view: View, function: AnyFunction) -> tuple[int, str] | None:
     """Find a fixture that hands tests a remote data set."""
     if not any("fixture" in source(d) for d in function.decorator_list):
         return None
-    for node in ast.walk(function):
+    for node in view.walk(function):
         if isinstance(node, ast.Return) and node.value is not None:
             text = view.string(node.value)
             if _REMOTE.match(text) or (_WEB.match(text) and text.endswith(_DATA)):
@@ -267,7 +267,7 @@ def _cloud(view: View, function: AnyFunction) -> tuple[int, str] | None:
         return None
     settings = any(
         isinstance(n, ast.Call) and view.name(n) in ("os.getenv", "os.environ.get")
-        for n in ast.walk(function)
+        for n in view.walk(function)
     )
     if not settings or not view.module.roots & {"google", "boto3", "azure", "sagemaker", "mlflow"}:
         return None
@@ -275,7 +275,7 @@ def _cloud(view: View, function: AnyFunction) -> tuple[int, str] | None:
     used = next(
         (
             view.name(n)
-            for n in ast.walk(function)
+            for n in view.walk(function)
             if isinstance(n, ast.Call) and view.name(n).startswith(clouds)
         ),
         "",

@@ -140,7 +140,7 @@ def _changing(view: View, node: ast.expr | None, depth: int) -> str:
     """Name of the call in an expression that gives another value on each start."""
     if node is None or depth > 3:  # noqa: PLR2004 - variables followed
         return ""
-    for below in ast.walk(node):
+    for below in view.walk(node):
         if isinstance(below, ast.Call):
             name = view.name(below)
             if name.rpartition(".")[2] in _CHANGING:
@@ -202,18 +202,18 @@ def _trains(
     if function is None and view.path in repo.code.training:
         return True
     where = _within(view, call, function)
-    names = {_last(n) for n in ast.walk(where) if isinstance(n, ast.Call)}
+    names = {_last(n) for n in view.walk(where) if isinstance(n, ast.Call)}
     if names & _FITS or any("train" in n.lower() and "_eval" not in n for n in names):
         return True
     local = {f.name: f for f in view.functions if f.name in names}
     return any(
-        _last(n) in _FITS for f in local.values() for n in ast.walk(f) if isinstance(n, ast.Call)
+        _last(n) in _FITS for f in local.values() for n in view.walk(f) if isinstance(n, ast.Call)
     )
 
 
 def _logs(view: View, call: ast.Call, function: AnyFunction | None) -> bool:
     where = _within(view, call, function)
-    return any(isinstance(n, ast.Call) and _last(n) in _LOGS for n in ast.walk(where))
+    return any(isinstance(n, ast.Call) and _last(n) in _LOGS for n in view.walk(where))
 
 
 def _last(call: ast.Call) -> str:

@@ -160,7 +160,7 @@ def _environment(view: View) -> Iterator[Hit]:
 def _variable(view: View, node: ast.expr) -> str:
     """Name of the environment variable that may replace the value."""
     settled = view.settled(node)
-    for below in ast.walk(settled) if settled is not None else ():
+    for below in view.walk(settled) if settled is not None else ():
         if isinstance(below, ast.Call) and view.name(below) in ("os.getenv", "os.environ.get"):
             return f"{view.literal(below.args[0])}" if below.args else "?"
     return ""

@@ -380,7 +380,7 @@ def _flag(view: View, node: ast.Assign) -> Iterator[Hit]:
         (
             t
             for t in view.of(ast.If)
-            if any(isinstance(n, ast.Name) and n.id == name for n in ast.walk(t.test))
+            if any(isinstance(n, ast.Name) and n.id == name for n in view.walk(t.test))
         ),
         None,
     )

@@ -65,7 +65,15 @@ _SUCCESS: Final = (200, 201, 202, 204)
         "ruff: S110 try-except-pass, BLE001 blind-except, E722 bare-except",
         "bandit: B110 try_except_pass",
     ),
-    words=("except", "warnings", "PYTHONWARNINGS", "seterr", "logging.disable", "status_code", ".ok"),
+    words=(
+        "except",
+        "warnings",
+        "PYTHONWARNINGS",
+        "seterr",
+        "logging.disable",
+        "status_code",
+        ".ok",
+    ),
 )
 def suppressed(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Report warnings turned off and errors swallowed."""

@@ -236,7 +236,7 @@ def _works(view: View, statement: ast.stmt) -> bool:
         return False
     if isinstance(statement, (ast.For, ast.While, ast.With)):
         return True
-    calls = [n for n in ast.walk(statement) if isinstance(n, ast.Call)]
+    calls = [n for n in view.walk(statement) if isinstance(n, ast.Call)]
     names = [view.name(c) for c in calls]
     return any(
         n and not _SETUP.match(n) and last(n) not in ("get", "join", "format") for n in names

@@ -17,6 +17,8 @@ _MISSES: Final = 200  # lines not found in the file, each a search to its end
 _LOOKS: Final = 50
 _LINE_MAGICS: Final = ("%", "!", "?")
 _CODE_MAGICS: Final = ("%%time", "%%timeit", "%%capture", "%%prun")
+SCRIPT: Final = "written_"  # begins the names of functions that stand for scripts
+_SCRIPT: Final = re.compile(r"^%%writefile\s{1,9}(?:-a\s{1,9})?[\"']?([^\s\"']{1,200})\.py\b")
 
 
 @dataclass(slots=True)
@@ -134,6 +136,9 @@ def _language(data: dict[str, object]) -> str:
 
 def _blank_magics(lines: list[str]) -> list[str]:
     first = next((line.strip() for line in lines if line.strip()), "")
+    script = _SCRIPT.match(first)
+    if script is not None:
+        return _as_function(lines, script.group(1))
     if first.startswith("%%") and not first.startswith(_CODE_MAGICS):
         return [""] * len(lines)
     result: list[str] = []
@@ -146,6 +151,14 @@ def _blank_magics(lines: list[str]) -> list[str]:
             result.append(indent + "pass" if bare and not bare.startswith("#") else "")
         else:
             result.append(line)
+    return result
+
+
+def _as_function(lines: list[str], name: str) -> list[str]:
+    """Make the script that a cell writes a function: its names are its own, its lines stay."""
+    result = [f"    {line}" if line.strip() else "" for line in lines]
+    at = next(i for i, line in enumerate(lines) if line.strip())
+    result[at] = f"def {SCRIPT}{re.sub(r'[^0-9a-zA-Z]', '_', name)}():"
     return result
 
 
