@@ -19,8 +19,8 @@ INSTRUCTIONS = (
     " leave out what is not known, never guess it. An empty call returns the questions that tell"
     " most. Scores come from a published rubric (mlops://rubric) and evidence, not from a model;"
     " report score_low and score_high with every score. Unknown is not no."
-    " For defects in code and configuration call audit_workflow with a workspace or files: quote its"
-    " findings with path and line, keep its severities, and say what not_assessed lists."
+    " For defects in code and configuration call audit_workflow with a workspace or files: quote"
+    " its findings with path and line, keep its severities, and say what not_assessed lists."
 )
 
 

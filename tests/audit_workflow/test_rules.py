@@ -122,6 +122,8 @@ TP08 docs-claim-without-evidence
 TP09 repo-hygiene
 """
 NAMES = dict(line.split() for line in CATALOGUE.splitlines())
+ADDED = {"GS20": "rights-too-broad"}  # since the catalogue
+ALL = NAMES | ADDED
 SECTIONS = (
     "## What it does",
     "## Why is this bad?",
@@ -173,11 +175,11 @@ def test_names_are_unique() -> None:
 
 
 def test_every_spec_belongs_to_a_rule() -> None:
-    assert {p.stem for p in SPECS.glob("*.md")} <= set(NAMES)
+    assert {p.stem for p in SPECS.glob("*.md")} <= set(ALL)
 
 
 def test_the_plan_knows_only_rules_of_the_catalogue() -> None:
-    assert {*AFTER, *(r for group in AFTER.values() for r in group)} <= set(NAMES)
+    assert {*AFTER, *(r for group in AFTER.values() for r in group)} <= set(ALL)
 
 
 def test_dimensions_are_those_of_the_rubric() -> None:
@@ -186,7 +188,7 @@ def test_dimensions_are_those_of_the_rubric() -> None:
 
 @each_rule
 def test_id_and_name_are_those_of_the_catalogue(rule: Rule) -> None:
-    assert NAMES.get(rule.id) == rule.name
+    assert ALL.get(rule.id) == rule.name
     assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", rule.name)
     assert module_of(rule).rpartition(".")[2] == rule.id.lower()
 
@@ -208,8 +210,8 @@ def test_severity_confidence_and_effort_are_in_range(rule: Rule) -> None:
 
 
 @each_rule
-def test_a_rule_checks_either_the_repository_or_modules(rule: Rule) -> None:
-    assert (rule.check is None) != (rule.check_module is None)
+def test_a_rule_checks_the_repository_or_modules_or_both(rule: Rule) -> None:
+    assert rule.check is not None or rule.check_module is not None
 
 
 @each_rule

@@ -33,7 +33,7 @@ def work_tree(tmp_path: Path) -> Path:
 def test_each_version_of_the_index_is_read(work_tree: Path, version: str) -> None:
     git(work_tree, "update-index", "--index-version", version)
 
-    assert tracked((work_tree / ".git/index").read_bytes()) == {
+    assert set(tracked((work_tree / ".git/index").read_bytes()) or ()) == {
         ".gitignore",
         "app.log",
         "logs/kept.py",

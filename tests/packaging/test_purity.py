@@ -52,8 +52,11 @@ FILE_CALLS = {
     "exists",
 }
 CLOCK_CALLS = {"now", "today", "utcnow", "getenv", "urandom"}
-# The one place that imports by name: it finds the probes beside it, never a workspace's code.
-FINDERS = {("tools/evidence/probes/__init__.py", "runs code: import_module()")}
+# What imports by name: probes and rules find those beside them, never a workspace's code.
+FINDERS = {
+    ("tools/evidence/probes/__init__.py", "runs code: import_module()"),
+    ("tools/audit_workflow/rules/__init__.py", "runs code: import_module()"),
+}
 EXECUTING_CALLS = {"eval", "exec", "__import__", "import_module", "system", "popen"}
 
 

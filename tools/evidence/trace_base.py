@@ -238,7 +238,7 @@ class Base:
 
     # --- what the parts need of each other --------------------------------------------------
 
-    def eval(self, node: ast.expr | None, frame: Frame) -> Value:
+    def value_of(self, node: ast.expr | None, frame: Frame) -> Value:
         """Value of an expression."""
         raise NotImplementedError
 

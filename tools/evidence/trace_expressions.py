@@ -30,7 +30,7 @@ _KEYED: Final = frozenset(("datasets.load_dataset", "load_dataset", "splits", "D
 class Expressions(Names):
     """Evaluates expressions."""
 
-    def eval(self, node: ast.expr | None, frame: Frame) -> Value:
+    def value_of(self, node: ast.expr | None, frame: Frame) -> Value:
         """Value of an expression."""
         self.steps += 1
         if node is None or self.over or self.nest > MAX_NEST:
@@ -40,7 +40,7 @@ class Expressions(Names):
             name = _EXPRESSIONS.get(node.__class__)
             if name is not None:
                 return cast("Value", getattr(self, name)(node, frame))
-            parts = [self.eval(n, frame) for n in _children(node)]
+            parts = [self.value_of(n, frame) for n in _children(node)]
             return self.make("unknown", parents=parts)
         finally:
             self.nest -= 1
@@ -58,18 +58,18 @@ class Expressions(Names):
         )
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
-        return self.attribute(self.eval(node.value, frame), node.attr, frame)
+        return self.attribute(self.value_of(node.value, frame), node.attr, frame)
 
     def _subscript(self, node: ast.Subscript, frame: Frame) -> Value:  # noqa: PLR0911
-        base = self.eval(node.value, frame)
+        base = self.value_of(node.value, frame)
         if base.kind == "sequence" and not isinstance(node.slice, ast.Slice):
-            key = self.eval(node.slice, frame)
+            key = self.value_of(node.slice, frame)
             if isinstance(key.const, int) and -len(base.items) <= key.const < len(base.items):
                 return base.items[key.const]
             return self.element(base)
         if base.kind == "data" or (base.kind == "unknown" and _slices_rows(node.slice)):
             return self._taken(node, base, frame)
-        key = self.eval(node.slice, frame)
+        key = self.value_of(node.slice, frame)
         if base.kind == "mapping" and str(key.const) in base.keys and key.known:
             return base.items[base.keys.index(str(key.const))]
         if base.kind == "estimator" and base.items:
@@ -97,17 +97,17 @@ class Expressions(Names):
         index = isinstance(node.value, ast.Attribute) and node.value.attr in ("loc", "iloc")
         if isinstance(key, ast.Tuple):
             for element in key.elts[1:]:
-                self.eval(element, frame)
+                self.value_of(element, frame)
             first = key.elts[0] if key.elts else key
             if _is_whole(first):
                 return self.derive(base, "columns", columns=())
             key, index = first, True
         if isinstance(key, ast.Slice):
-            bounds = [self.eval(b, frame) for b in (key.lower, key.upper) if b is not None]
+            bounds = [self.value_of(b, frame) for b in (key.lower, key.upper) if b is not None]
             if not bounds:
                 return self.derive(base, "columns")
             return self.derive(base, "slice", *bounds, keep=False)
-        value = self.eval(key, frame)
+        value = self.value_of(key, frame)
         if value.kind in ("constant", "text") and not index:
             if base.name in _KEYED and value.text:
                 return self._keyed(base, value.text)
@@ -136,7 +136,7 @@ class Expressions(Names):
         return found
 
     def _display(self, node: ast.List | ast.Tuple | ast.Set, frame: Frame) -> Value:
-        items = [self.eval(e, frame) for e in node.elts[:MAX_ITEMS]]
+        items = [self.value_of(e, frame) for e in node.elts[:MAX_ITEMS]]
         if any(isinstance(e, ast.Starred) for e in node.elts):
             items = [i for v in items for i in (v.items if v.kind == "sequence" else (v,))]
         return self.make("sequence", items=tuple(items))
@@ -145,12 +145,12 @@ class Expressions(Names):
         keys: list[str] = []
         items: list[Value] = []
         for key, value in list(zip(node.keys, node.values, strict=True))[:MAX_ITEMS]:
-            its = self.eval(value, frame)
+            its = self.value_of(value, frame)
             if key is None:
                 keys += its.keys
                 items += its.items[: len(its.keys)]
                 continue
-            name = self.eval(key, frame)
+            name = self.value_of(key, frame)
             keys.append(str(name.const) if name.known else "?")
             items.append(self.hinted(name.text, its) if name.text else its)
         return self.make("mapping", keys=tuple(keys), items=tuple(items))
@@ -161,31 +161,31 @@ class Expressions(Names):
         inner = Frame(frame.view, {}, frame, frame.function)
         rounds: list[Value] = []
         for generator in node.generators[:4]:
-            over = self.eval(generator.iter, inner)
+            over = self.value_of(generator.iter, inner)
             if len(node.generators) == 1 and 0 < len(over.items) <= MAX_ROUNDS:
                 rounds = list(over.items) if over.kind == "sequence" else []
             self.bind(generator.target, self.element(over), inner)
             for test in generator.ifs:
-                self.eval(test, inner)
+                self.value_of(test, inner)
         if isinstance(node, ast.DictComp):
-            self.eval(node.key, inner)
-            return self.make("mapping", parents=(self.eval(node.value, inner),))
+            self.value_of(node.key, inner)
+            return self.make("mapping", parents=(self.value_of(node.value, inner),))
         if not rounds:
-            return self.make("sequence", "each", items=(self.eval(node.elt, inner),))
+            return self.make("sequence", "each", items=(self.value_of(node.elt, inner),))
         items = []
         for one in rounds:
             self.bind(node.generators[0].target, one, inner)
-            items.append(self.eval(node.elt, inner))
+            items.append(self.value_of(node.elt, inner))
         return self.make("sequence", items=tuple(items))
 
     def _either(self, node: ast.IfExp, frame: Frame) -> Value:
         truth = self.truth(node.test, frame)
         if truth is not None:
-            return self.eval(node.body if truth else node.orelse, frame)
-        return self.join((self.eval(node.body, frame), self.eval(node.orelse, frame)))
+            return self.value_of(node.body if truth else node.orelse, frame)
+        return self.join((self.value_of(node.body, frame), self.value_of(node.orelse, frame)))
 
     def _logic(self, node: ast.BoolOp, frame: Frame) -> Value:
-        values = [self.eval(v, frame) for v in node.values[:MAX_ITEMS]]
+        values = [self.value_of(v, frame) for v in node.values[:MAX_ITEMS]]
         if all(v.kind == "constant" and v.known for v in values):
             truths = [bool(v.const) for v in values]
             return self.constant(all(truths) if isinstance(node.op, ast.And) else any(truths))
@@ -196,7 +196,7 @@ class Expressions(Names):
         )
 
     def _unary(self, node: ast.UnaryOp, frame: Frame) -> Value:
-        value = self.eval(node.operand, frame)
+        value = self.value_of(node.operand, frame)
         if value.kind == "constant" and value.known:
             if isinstance(node.op, ast.Not):
                 return self.constant(not value.const)
@@ -212,7 +212,7 @@ class Expressions(Names):
         )
 
     def _binary(self, node: ast.BinOp, frame: Frame) -> Value:
-        left, right = self.eval(node.left, frame), self.eval(node.right, frame)
+        left, right = self.value_of(node.left, frame), self.value_of(node.right, frame)
         if left.text and (right.text or isinstance(node.op, (ast.Div, ast.Add))):
             between = "/" if isinstance(node.op, ast.Div) else ""
             if isinstance(node.op, (ast.Add, ast.Div)):
@@ -251,8 +251,8 @@ class Expressions(Names):
         return self.make("unknown", name, (left, right), statistic=statistic)
 
     def _compare(self, node: ast.Compare, frame: Frame) -> Value:
-        left = self.eval(node.left, frame)
-        others = [self.eval(c, frame) for c in node.comparators[:8]]
+        left = self.value_of(node.left, frame)
+        others = [self.value_of(c, frame) for c in node.comparators[:8]]
         data = next((v for v in (left, *others) if v.kind in ("data", "mask")), None)
         if data is not None:
             return self.make("mask", "compare", (left, *others), rows=data.rows)
@@ -275,7 +275,7 @@ class Expressions(Names):
     def _joined(self, node: ast.JoinedStr, frame: Frame) -> Value:
         parts, parents = [], []
         for one in node.values[:MAX_ITEMS]:
-            value = self.eval(one.value if isinstance(one, ast.FormattedValue) else one, frame)
+            value = self.value_of(one.value if isinstance(one, ast.FormattedValue) else one, frame)
             parents.append(value)
             plain = value.kind in ("constant", "text") and value.const is not None
             parts.append(str(value.const) if plain else "{}")
@@ -287,19 +287,19 @@ class Expressions(Names):
         return value
 
     def _walrus(self, node: ast.NamedExpr, frame: Frame) -> Value:
-        value = self.eval(node.value, frame)
+        value = self.value_of(node.value, frame)
         self.bind(node.target, value, frame)
         return value
 
     def _inner(self, node: ast.Await | ast.Starred | ast.YieldFrom, frame: Frame) -> Value:
-        return self.eval(node.value, frame)
+        return self.value_of(node.value, frame)
 
     def truth(self, test: ast.expr, frame: Frame) -> bool | None:
         """Truth of a condition when it rests on what is known."""
         if isinstance(test, ast.Compare) and _is_main(test):
-            self.eval(test, frame)
+            self.value_of(test, frame)
             return frame.view is self.view
-        value = self.eval(test, frame)
+        value = self.value_of(test, frame)
         return bool(value.const) if value.kind == "constant" and value.known else None
 
     def call(self, node: ast.Call, frame: Frame) -> Value:

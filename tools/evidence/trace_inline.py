@@ -29,16 +29,16 @@ class Inlining(Expressions):
         func = node.func
         receiver: Value | None = None
         if isinstance(func, ast.Attribute):
-            receiver = self.eval(func.value, frame)
+            receiver = self.value_of(func.value, frame)
             callee = self._callee(receiver, func.attr, frame)
             last = func.attr
         else:
-            callee = self.eval(func, frame)
+            callee = self.value_of(func, frame)
             last = callee.name.rpartition(".")[2] if callee.kind == "ref" else ""
             last = last or getattr(func, "id", callee.last)
         args: list[Value] = []
         for arg in node.args[:MAX_ITEMS]:
-            value = self.eval(arg, frame)
+            value = self.value_of(arg, frame)
             if isinstance(arg, ast.Starred) and value.kind == "sequence" and value.items:
                 args.extend(value.items)
             else:
@@ -106,7 +106,7 @@ class Inlining(Expressions):
         named: dict[str, Value] = {}
         spread = False
         for keyword in node.keywords[:MAX_ITEMS]:
-            value = self.eval(keyword.value, frame)
+            value = self.value_of(keyword.value, frame)
             if keyword.arg is not None:
                 named[keyword.arg] = value
             elif value.kind == "mapping" and value.keys and "?" not in value.keys:
@@ -138,7 +138,7 @@ class Inlining(Expressions):
         values = (code.owner, *args) if code.owner is not None else tuple(args)
         self._parameters(node, values, named, frame)
         if isinstance(node, ast.Lambda):
-            result = self.eval(node.body, frame)
+            result = self.value_of(node.body, frame)
         else:
             self.block(node.body, frame)
             result = self._result(node, frame)
@@ -175,7 +175,7 @@ class Inlining(Expressions):
             elif arg.arg in named:
                 value = named[arg.arg]
             elif arg.arg in defaults and not entry:
-                value = self.eval(defaults[arg.arg], outer)
+                value = self.value_of(defaults[arg.arg], outer)
             else:
                 value = self.make("unknown", "parameter")
             self._receive(arg.arg, value, frame)
@@ -224,7 +224,7 @@ class Inlining(Expressions):
 
     def _bases(self, code: Code) -> list[Value]:
         named = code.node.bases[:4] if isinstance(code.node, ast.ClassDef) else []
-        return [self.eval(b, code.frame) for b in named]
+        return [self.value_of(b, code.frame) for b in named]
 
     def _base_of(self, cls: Value) -> Value | None:
         code = self.code[cls.id]

@@ -37,7 +37,7 @@ class Names(Base):
             frame.env[target.id] = value = self.hinted(target.id, value)
             self._notice(target, value, frame)
         elif isinstance(target, ast.Attribute):
-            base = self.eval(target.value, frame)
+            base = self.value_of(target.value, frame)
             value = self.hinted(target.attr, value)
             self._notice(target, value, frame)
             for one in base.objects:
@@ -94,7 +94,7 @@ class Names(Base):
         holder = target.value
         if isinstance(holder, ast.Attribute) and holder.attr in ("loc", "iloc", "at"):
             holder = holder.value
-        base, key = self.eval(holder, frame), self.eval(target.slice, frame)
+        base, key = self.value_of(holder, frame), self.value_of(target.slice, frame)
         if base.kind in ("data", "sequence") or (base.kind == "unknown" and value.kind == "data"):
             columns = (*base.columns, key.text) if key.text and base.columns else base.columns
             new = self.derive(base, "stored", value, columns=columns)
@@ -233,15 +233,15 @@ class Names(Base):
                 if isinstance(item, ast.Assign) and any(
                     isinstance(t, ast.Name) and t.id == attr for t in item.targets
                 ):
-                    return self.eval(item.value, code.frame)
+                    return self.value_of(item.value, code.frame)
                 if (
                     isinstance(item, ast.AnnAssign)
                     and isinstance(item.target, ast.Name)
                     and item.target.id == attr
                     and item.value is not None
                 ):
-                    return self.eval(item.value, code.frame)
-            bases = [self.eval(b, code.frame) for b in code.node.bases[:3]]
+                    return self.value_of(item.value, code.frame)
+            bases = [self.value_of(b, code.frame) for b in code.node.bases[:3]]
             cls = next((b for b in bases if b.kind == "class"), None)
         return None
 

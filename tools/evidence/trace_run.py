@@ -106,31 +106,31 @@ class Machine(Inlining):
             self.nest -= 1
 
     def _assign(self, node: ast.Assign, frame: Frame) -> None:
-        value = self.eval(node.value, frame)
+        value = self.value_of(node.value, frame)
         for target in node.targets:
             self.bind(target, value, frame)
 
     def _annotated(self, node: ast.AnnAssign, frame: Frame) -> None:
         if node.value is not None:
-            self.bind(node.target, self.eval(node.value, frame), frame)
+            self.bind(node.target, self.value_of(node.value, frame), frame)
 
     def _augmented(self, node: ast.AugAssign, frame: Frame) -> None:
-        old, new = self.eval(node.target, frame), self.eval(node.value, frame)
+        old, new = self.value_of(node.target, frame), self.value_of(node.value, frame)
         self.bind(node.target, self.combined(old, new, "augmented"), frame)
 
     def _expression(self, node: ast.Expr, frame: Frame) -> None:
         value = node.value
         if isinstance(value, (ast.Yield, ast.YieldFrom, ast.Await)) and value.value is not None:
-            result = self.eval(value.value, frame)
+            result = self.value_of(value.value, frame)
             if not isinstance(value, ast.Await):
                 frame.returned.append(result)
                 frame.yields = True
             return
-        self.eval(value, frame)
+        self.value_of(value, frame)
 
     def _return(self, node: ast.Return, frame: Frame) -> bool:
         if node.value is not None:
-            frame.returned.append(self.eval(node.value, frame))
+            frame.returned.append(self.value_of(node.value, frame))
         return True
 
     def _if(self, node: ast.If, frame: Frame) -> bool:
@@ -187,7 +187,7 @@ class Machine(Inlining):
         return merged
 
     def _for(self, node: ast.For | ast.AsyncFor, frame: Frame) -> None:
-        over = self.eval(node.iter, frame)
+        over = self.value_of(node.iter, frame)
         rounds = [self.element(over)]
         if over.kind == "sequence" and 0 < len(over.items) <= MAX_ROUNDS:
             rounds = list(over.items)
@@ -202,14 +202,14 @@ class Machine(Inlining):
         self.block(node.orelse, frame)
 
     def _while(self, node: ast.While, frame: Frame) -> None:
-        self.eval(node.test, frame)
+        self.value_of(node.test, frame)
         self.loops.append(node.lineno)
         self.block(node.body, frame)
         self.loops.pop()
 
     def _with(self, node: ast.With | ast.AsyncWith, frame: Frame) -> bool:
         for item in node.items:
-            value = self.eval(item.context_expr, frame)
+            value = self.value_of(item.context_expr, frame)
             if item.optional_vars is not None:
                 self.bind(item.optional_vars, value, frame)
         return self.block(node.body, frame)
@@ -228,7 +228,7 @@ class Machine(Inlining):
         return self.block(node.finalbody, frame) or not ends
 
     def _match(self, node: ast.Match, frame: Frame) -> bool:
-        self.eval(node.subject, frame)
+        self.value_of(node.subject, frame)
         return self._fork([*(case.body for case in node.cases), ()], frame)
 
     def define(self, node: AnyFunction | ast.ClassDef, frame: Frame) -> None:
@@ -245,7 +245,7 @@ class Machine(Inlining):
 
     def _raise(self, node: ast.Raise, frame: Frame) -> bool:
         if node.exc is not None:
-            self.eval(node.exc, frame)
+            self.value_of(node.exc, frame)
         return True
 
 

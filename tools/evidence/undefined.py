@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mlops_advisor.tools.evidence.view import View, walk
+from mlops_advisor.tools.evidence.branches import Branches
+from mlops_advisor.tools.evidence.view import View, names_read, walk
 
 _Scope: TypeAlias = ast.AST
 _Position: TypeAlias = tuple[int, int]
@@ -49,7 +50,10 @@ _END: Final[_Position] = (1 << 60, 0)
 
 @dataclass(frozen=True, slots=True)
 class Undefined:
-    """One use of a name.  `kind`: never bound, late (bound below), maybe (bound in a `try`)."""
+    """One use of a name.
+
+    `kind`: never bound, late (bound below), maybe (bound in a `try`), branch (bound on one way).
+    """
 
     name: str
     line: int
@@ -152,7 +156,7 @@ class _Names:
     def _collect(self) -> None:
         view = self._view
         for name in view.of(ast.Name):
-            if isinstance(name.ctx, ast.Store):
+            if name.ctx.__class__ is ast.Store:
                 self._store(name)
         for lambda_ in view.of(ast.Lambda):
             self._arguments(lambda_, lambda_.args)
@@ -220,7 +224,7 @@ class _Names:
                 use = None if changed else Undefined(name.id, name.lineno, "never")
             if use is not None and not self._excused(name):
                 found.setdefault((use.name, use.kind), use)
-        for use in self._maybe():
+        for use in (*self._maybe(), *self._branches()):
             found.setdefault((use.name, use.kind), use)
         return tuple(sorted(found.values(), key=lambda u: (u.line, u.name)))
 
@@ -232,12 +236,10 @@ class _Names:
         spans = self._spans()
         known, parent = self._known, self._view.parent
         for name in self._view.of(ast.Name):
-            if not isinstance(name.ctx, ast.Load):
-                if not isinstance(name.ctx, ast.Store) or not isinstance(
-                    parent(name), ast.AugAssign
-                ):
+            if name.ctx.__class__ is ast.Load:
+                if name.id in known:
                     continue
-            elif name.id in known:
+            elif parent(name).__class__ is not ast.AugAssign:
                 continue
             at = (name.lineno, name.col_offset)
             first = None
@@ -295,7 +297,9 @@ class _Names:
                 return True
             if isinstance(up, (ast.FunctionDef, ast.AsyncFunctionDef)) and below is up.returns:
                 return True
-            if isinstance(up, ast.If) and "TYPE_CHECKING" in ast.dump(up.test)[:200]:
+            if isinstance(up, ast.If) and _id(up.test) + getattr(up.test, "attr", "") == (
+                "TYPE_CHECKING"
+            ):
                 return True
             below = up
         return False
@@ -348,6 +352,44 @@ class _Names:
                 use = next(found, None)
                 if use is not None:
                     yield Undefined(name, use.lineno, "maybe", line)
+
+    # --- names bound only in a branch -------------------------------------------------------
+
+    def _branches(self) -> Iterator[Undefined]:
+        """Find names that only one way through an `if`, a loop or a `with` gives a value."""
+        found = [
+            (scope, name, [node for _, node in bindings])
+            for scope, names in self._bound.items()
+            if isinstance(scope, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef))
+            for name, bindings in names.items()
+            if all(self._in_branch(scope, node) for _, node in bindings)
+        ]
+        uses = self._uses(frozenset(name for _, name, _ in found))
+        ways = Branches(self._view)
+        for scope, name, nodes in found:
+            if (scope, name) not in self._outer:
+                use = ways.unbound(uses.get((scope, name), ()), nodes)
+                if use is not None and not self._excused(use):
+                    yield Undefined(name, use.lineno, "branch", _position(nodes[0])[0])
+
+    def _in_branch(self, scope: _Scope, node: ast.AST) -> bool:
+        """Tell whether a binding is an assignment that stands deeper than its scope."""
+        parent = self._view.parent
+        if node.__class__ is not ast.Name:
+            return False
+        up = parent(node)
+        while isinstance(up, (ast.Tuple, ast.List)):
+            up = parent(up)
+        if up.__class__ is ast.withitem:
+            up = parent(up) if up is not None else None
+        if not isinstance(up, (ast.Assign, ast.AnnAssign, ast.With)):
+            return False
+        around = parent(up)
+        while around.__class__ is ast.With and around is not None:
+            if "suppress" in names_read(around):
+                return True
+            around = parent(around)
+        return around is not scope and isinstance(around, (ast.If, ast.For))
 
     def _statement(self, node: ast.AST) -> ast.AST:
         return self._view.statement(node) or node

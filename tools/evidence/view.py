@@ -360,26 +360,23 @@ class View:
         if depth > _MAX_DEPTH or self._strings < 0:
             return HOLE
         node = self.settled(node)
+        text = HOLE
         if isinstance(node, ast.Constant):
-            return node.value[:_MAX_STRING] if isinstance(node.value, str) else HOLE
-        if isinstance(node, ast.JoinedStr):
-            return "".join(
+            text = node.value if isinstance(node.value, str) else HOLE
+        elif isinstance(node, ast.JoinedStr):
+            text = "".join(
                 self._string(v.value if isinstance(v, ast.FormattedValue) else v, depth + 1)
                 for v in node.values[:50]
-            )[:_MAX_STRING]
-        if isinstance(node, ast.BinOp):
-            if isinstance(node.op, ast.Mod):
-                return self._string(node.left, depth + 1).replace("%s", HOLE)
-            between = {ast.Add: "", ast.Div: "/"}.get(type(node.op))
-            if between is not None:
-                left, right = (
-                    self._string(node.left, depth + 1),
-                    self._string(node.right, depth + 1),
-                )
-                return f"{left}{between}{right}"[:_MAX_STRING]
-        if isinstance(node, ast.Call):
-            return self._string_of_call(node, depth)
-        return HOLE
+            )
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
+            text = self._string(node.left, depth + 1).replace("%s", HOLE)
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Div)):
+            between = "/" if isinstance(node.op, ast.Div) else ""
+            sides = (self._string(side, depth + 1) for side in (node.left, node.right))
+            text = between.join(sides)
+        elif isinstance(node, ast.Call):
+            text = self._string_of_call(node, depth)
+        return text[:_MAX_STRING]
 
     def _string_of_call(self, node: ast.Call, depth: int) -> str:
         name = self.name(node)

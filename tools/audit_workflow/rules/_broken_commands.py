@@ -10,6 +10,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     WRITTEN,
+    alike,
+    anywhere,
     closest,
     exists,
     folders,
@@ -201,9 +203,7 @@ def _files(repo: AuditRepository, run: Run, brought: frozenset[str]) -> Iterator
         if name:
             line = repo.line_of(run.path, name, run.line - 1)
             line = line if 0 < line <= run.line + 40 else run.line
-            near = closest(
-                name, [p for p in repo.paths if p.endswith(name.rpartition(".")[2])][:500]
-            )
+            near = alike(repo, name)
             hint = f" There is `{near}`." if near else ""
             why = f"The command names `{name}`, which the repository does not hold.{hint}"
             yield Hit(run.path, line, why, severity=HIGH, confidence=0.85)
@@ -238,7 +238,7 @@ def _absent(repo: AuditRepository, word: str, run: Run) -> bool:
     ):
         return False
     name = word.rpartition("/")[2]
-    if repo.runs.file_named(name) or any(p.endswith("/" + name) or p == name for p in repo.paths):
+    if repo.runs.file_named(name) or anywhere(repo, name):
         return False
     clean = word.removeprefix("./").lstrip("/")
     return not may_appear(repo, clean) and not _made(repo, name, run)

@@ -50,6 +50,13 @@ class _Listener(NamedTuple):
     line: int
 
 
+class _Pod(NamedTuple):
+    manifest: Manifest
+    template: Node
+    labels: dict[str, str]
+    folder: str
+
+
 def broken_deploy(repo: AuditRepository) -> Iterator[Hit]:
     """Find what deployments name and nothing answers to."""
     yield from _services(repo)
@@ -247,10 +254,15 @@ def _images(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _cluster(repo: AuditRepository) -> Iterator[Hit]:
-    pods = [m for m in repo.manifests if _template(m) is not None and not _templated(repo, m)]
-    for manifest in pods:
-        yield from _selector(manifest)
-        yield from _probes(manifest)
+    pods: list[_Pod] = []
+    for manifest in repo.manifests:
+        template = _template(manifest)
+        if template is not None and not _templated(repo, manifest):
+            labels = _labels(template.get("metadata", "labels"))
+            pods.append(_Pod(manifest, template, labels, folder_of(manifest.path)))
+    for pod in pods:
+        yield from _selector(pod.manifest)
+        yield from _probes(pod.manifest)
     for service in repo.kinds("Service"):
         if service.api == "v1" and not _templated(repo, service):
             yield from _service(service, pods)
@@ -321,27 +333,16 @@ def _probes(manifest: Manifest) -> Iterator[Hit]:
                 yield Hit(manifest.path, node.line, why, severity=HIGH, confidence=0.85)
 
 
-def _service(service: Manifest, pods: list[Manifest]) -> Iterator[Hit]:
+def _service(service: Manifest, pods: list[_Pod]) -> Iterator[Hit]:
     selector = service.node.get("spec", "selector")
     wanted = _labels(selector)
-    near = [p for p in pods if folder_of(p.path) == folder_of(service.path)]
+    folder = folder_of(service.path)
+    near = [p for p in pods if p.folder == folder]
     if selector is None or not wanted or not near:
         return
-    fits = [
-        t
-        for p in pods
-        if (t := _template(p)) is not None
-        and wanted.items() <= _labels(t.get("metadata", "labels")).items()
-    ]
+    fits = [p.template for p in pods if wanted.items() <= p.labels.items()]
     if not fits:
-        known = sorted(
-            {
-                v
-                for p in near
-                if (t := _template(p))
-                for v in _labels(t.get("metadata", "labels")).values()
-            }
-        )
+        known = sorted({v for p in near for v in p.labels.values()})
         shown = ", ".join(f"{k}={v}" for k, v in wanted.items())
         have = ", ".join(known[:5])
         why = f"No pod here has the labels `{shown}` (they have {have}): no traffic arrives."

@@ -11,6 +11,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     WRITTEN,
+    anywhere,
     exists,
     folder_of,
     folders,
@@ -232,18 +233,10 @@ def _copied(repo: AuditRepository, path: str, instructions: list[Instruction]) -
             if not plain(source) or "://" in source:
                 continue
             clean = join("", source.lstrip("/"))
-            if clean and clean != "!" and not _anywhere(repo, clean) and _written_here(repo, clean):
+            if clean and clean != "!" and not anywhere(repo, clean) and _written_here(repo, clean):
                 why = f"`{source}` is copied into the image, and the repository does not hold it."
                 yield Hit(path, item.line, why, severity=HIGH, confidence=0.85)
                 break
-
-
-def _anywhere(repo: AuditRepository, path: str) -> bool:
-    """Tell whether any file or folder of the tree ends with a path."""
-    end = "/" + path
-    if exists(repo, path) or any(p.endswith(end) for p in repo.paths):
-        return True
-    return any(f.endswith(end) for f in folders(repo))
 
 
 def _written_here(repo: AuditRepository, path: str) -> bool:

@@ -38,7 +38,7 @@ def broken_names(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Find what is broken inside one module, and between it and the modules it imports."""
     yield from _undefined(repo, view)
     yield from _imports(repo, view)
-    for call in view.calls:
+    for call in _own_calls(repo, view):
         target = definition(repo, view, call.func)
         if target is not None:
             yield from _arguments(view, call, target)
@@ -46,6 +46,27 @@ def broken_names(repo: AuditRepository, view: View) -> Iterator[Hit]:
     text = repo.text(view.path)
     if any(w in text for w in _SCORING):
         yield from _inference(view)
+
+
+def _own_calls(repo: AuditRepository, view: View) -> Iterator[ast.Call]:
+    """Calls that may be of functions of this workspace, told from the first name alone."""
+    own = _words_of_paths(repo)
+    heads = {f.name for f in view.functions}
+    heads.add("self")
+    heads.update(n for n, full in view.aliases.items() if full.partition(".")[0] in own)
+    for call in view.calls:
+        node = call.func
+        while isinstance(node, ast.Attribute):
+            node = node.value
+        if isinstance(node, ast.Name) and node.id in heads:
+            yield call
+
+
+@shared
+def _words_of_paths(repo: Repository) -> frozenset[str]:
+    """First parts that names of modules of the workspace may have; empty for relative ones."""
+    words = {w for p in repo.python for w in p.removesuffix(".py").split("/")}
+    return frozenset((*words, ""))
 
 
 # --- names --------------------------------------------------------------------------------------
@@ -76,6 +97,13 @@ def _no_name(view: View, use: Undefined, *, notebook: bool) -> Hit:
         why = f"`{use.name}` is used before it has a value; it gets one only {where}."
         fix = f"Move the assignment of `{use.name}` above its first use."
         return Hit(view.path, use.line, why, fix, also=also, severity=MEDIUM, confidence=0.9)
+    if use.kind == "branch":
+        why = (
+            f"`{use.name}` gets a value at line {use.bound} only, below a condition; when that "
+            "does not hold, this line ends with NameError."
+        )
+        fix = f"Give `{use.name}` a value on the other way too, or raise a clear error there."
+        return Hit(view.path, use.line, why, fix, also=also, severity=MEDIUM, confidence=0.7)
     why = (
         f"`{use.name}` has no value when the `try` above fails: the error is replaced by NameError."
     )

@@ -31,11 +31,7 @@ _ASKS: Final = ("Condition", "dsl.If", "conditional(")
 def thresholds(repo: AuditRepository) -> Iterator[Hit]:
     """Report, at the number, gates that know one number in the code and no other model."""
     relevant = training_paths(repo) | repo.flows.modules
-    known = {
-        project_of(repo, p)
-        for p in relevant
-        if p in repo.code.product and any(w in repo.text(p).lower() for w in _CHAMPION)
-    }
+    known: dict[str, bool] = {}
     for path in sorted(repo.code.product):
         module = repo.code.modules[path]
         text = repo.text(path)
@@ -44,11 +40,26 @@ def thresholds(repo: AuditRepository) -> Iterator[Hit]:
             continue
         if path in repo.code.serving_code and path not in relevant:
             continue
-        if project_of(repo, path) in known or not (asks or path in relevant):
+        if not (asks or path in relevant) or _champion_known(repo, relevant, path, known):
             continue
         view = repo.view(path)
         if view is not None:
             yield from _of_view(view, asks=asks, trains=path in relevant)
+
+
+def _champion_known(
+    repo: AuditRepository, relevant: frozenset[str], path: str, known: dict[str, bool]
+) -> bool:
+    """Tell whether the project's training code speaks of a model to compare with."""
+    project = project_of(repo, path)
+    if project not in known:
+        texts = (
+            repo.text(p).lower()
+            for p in relevant
+            if p in repo.code.product and project_of(repo, p) == project
+        )
+        known[project] = any(w in text for text in texts for w in _CHAMPION)
+    return known[project]
 
 
 def _of_view(view: View, *, asks: bool, trains: bool) -> Iterator[Hit]:

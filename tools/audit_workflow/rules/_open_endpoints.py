@@ -153,9 +153,12 @@ def _code(view: View) -> Iterator[tuple[str, int, str]]:
                     text = keyword.value.value
                 if text in _ARGUMENTS[keyword.arg]:
                     yield view.path, keyword.value.lineno, f"{keyword.arg}={text}"
-            elif keyword.arg == "type" and view.literal(keyword.value) == "public":
-                if end == "create_inference_endpoint":
-                    yield view.path, keyword.value.lineno, 'type="public"'
+            elif (
+                end == "create_inference_endpoint"
+                and keyword.arg == "type"
+                and view.literal(keyword.value) == "public"
+            ):
+                yield view.path, keyword.value.lineno, 'type="public"'
 
 
 def _webservice(view: View, call: ast.Call, name: str) -> Iterator[tuple[str, int, str]]:

@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.ignore import IgnoreRules
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 # Files that a person writes.  Anything else (data, models, reports) may come out of a step.
 WRITTEN: Final = (
@@ -46,7 +47,7 @@ def plain(text: str) -> bool:
     return bool(_PLAIN.fullmatch(text)) and not text.startswith(("-", "~", "@"))
 
 
-def folders(repo: AuditRepository) -> frozenset[str]:
+def folders(repo: Repository) -> frozenset[str]:
     """Every folder of the tree, the root as an empty text."""
     key = "pipeline.folders"
     if key not in repo.shared:
@@ -68,6 +69,37 @@ def exists(repo: AuditRepository, path: str) -> bool:
     """Tell whether the tree holds a file or folder, read or not."""
     path = path.rstrip("/")
     return path in _known(repo) or path in folders(repo) or _skipped_above(repo, path)
+
+
+def anywhere(repo: AuditRepository, path: str) -> bool:
+    """Tell whether some file or folder of the tree has a path as its end."""
+    if exists(repo, path):
+        return True
+    path = path.strip("/")
+    end = "/" + path
+    return any(p.endswith(end) for p in _by_end(repo).get(path.rpartition("/")[2], ()))
+
+
+@shared
+def _by_end(repo: Repository) -> dict[str, list[str]]:
+    """Files and folders by the last part of their path, each with a slash before it."""
+    found: dict[str, list[str]] = {}
+    for path in {p.rstrip("/") for p in repo.paths} | folders(repo):
+        found.setdefault(path.rpartition("/")[2], []).append("/" + path)
+    return found
+
+
+def alike(repo: AuditRepository, name: str) -> str:
+    """File of the tree that is named most like another one of the same kind; empty for none."""
+    return closest(name, _by_suffix(repo).get(name.rpartition(".")[2], [])[:500])
+
+
+@shared
+def _by_suffix(repo: Repository) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in repo.paths:
+        found.setdefault(path.rpartition(".")[2], []).append(path)
+    return found
 
 
 def _known(repo: AuditRepository) -> frozenset[str]:

@@ -3,7 +3,7 @@
 ## What it does
 
 Looks for `RUN` instructions of Dockerfiles that start a training script or pipeline, or fetch a
-model file or pretrained weights without naming a version.
+model file or pretrained weights without naming a version, themselves or in a script that they run.
 
 ## Why is this bad?
 
@@ -43,6 +43,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._image_code import loaded
+from mlops_advisor.tools.audit_workflow.rules._serving import started_near
 
 _TRAINS: Final = re.compile(
     r"\b(?:python[\d.]*|uv run|poetry run)\s[^&|;]{0,120}?\b(?:re)?train\w{0,40}(?:\.py|\b)|"
@@ -57,6 +59,9 @@ _WEIGHTS: Final = re.compile(
     r"from_pretrained\(|hf_hub_download\(|snapshot_download\(|SentenceTransformer\(|"
     r"(?:huggingface-cli|hf) download\b|torch\.hub\.load|spacy download\b|whisper\.load_model|"
     r"\bpipeline\(['\"]|\bollama pull\b"
+)
+_FETCHERS: Final = frozenset(
+    ("from_pretrained", "hf_hub_download", "snapshot_download", "SentenceTransformer")
 )
 _SCRIPT: Final = re.compile(
     r"\bpython[\d.]*\s[^&|;]{0,80}?\b(?:download|fetch|get|pull|load|cache|prefetch)_?"
@@ -90,6 +95,19 @@ def train_in_image_build(repo: AuditRepository) -> Iterator[Hit]:
                 what = f"trains a model (`{script}`)" if script else "trains a model"
                 why = f"Building the image {what}: the result has no version and no evaluation."
                 yield Hit(path, _line(repo, path, item.line, script or "train"), why)
+            elif (loads := _loading_script(repo, path, item.text)) is not None:
+                name, where = loads
+                yield Hit(
+                    path,
+                    _line(repo, path, item.line, name),
+                    f"The build runs `{name}`, which fetches pretrained weights"
+                    f" ({where[0]}:{where[1]}) without naming a revision, so each build may hold"
+                    " another model.",
+                    "Pass `revision=` with a commit, and fetch in a script that does nothing else.",
+                    also=(where,),
+                    severity=MEDIUM,
+                    confidence=0.65,
+                )
             elif (fetched := _fetched(item.text)) and not _PINNED.search(item.text[:4_000]):
                 yield Hit(
                     path,
@@ -106,6 +124,24 @@ def _training_script(repo: AuditRepository, text: str) -> str:
     started = sorted(repo.runs.started(text) & repo.code.training_scripts.keys())
     serving = repo.code.serving
     return next((p for p in started if p not in serving and "test" not in p), "")
+
+
+def _loading_script(
+    repo: AuditRepository, image: str, text: str
+) -> tuple[str, tuple[str, int]] | None:
+    """Find a script that a build runs only to have weights downloaded, and where it does that."""
+    if "python" not in text or "pytest" in text:
+        return None
+    for path in sorted(started_near(repo, image, text) & repo.code.product.keys()):
+        for module in loaded(repo, frozenset((path,))):
+            for call in repo.code.modules[module].calls:
+                if call.last not in _FETCHERS or "revision" in call.kwargs:
+                    continue
+                name = call.args[0] if call.args else ""
+                local = isinstance(name, str) and name.startswith((".", "/", "models/"))
+                if not local:
+                    return path.rsplit("/", 1)[-1], (module, call.line)
+    return None
 
 
 def _fetched(text: str) -> str:

@@ -174,7 +174,7 @@ def _ungated(repo: AuditRepository) -> Iterator[Hit]:
         text = _text_at(repo, job, line)
         if _WEAK.search(text) and not (says_deploy(job) or _DEPLOY_NAME.search(_file(job))):
             continue
-        before = _before(job, names)
+        before = _before(repo, job, names)
         if any(j.environment or j.manual for j in (job, *before)) or _approved(before):
             continue
         if any(_has_tests(repo, j) for j in before) or _has_tests(repo, job, until=line):
@@ -238,17 +238,17 @@ def _text_at(repo: AuditRepository, job: Job, line: int) -> str:
     return lines[line - 1] if 0 < line <= len(lines) else ""
 
 
-def _before(job: Job, names: dict[tuple[str, str], list[Job]]) -> list[Job]:
+def _before(repo: AuditRepository, job: Job, names: dict[tuple[str, str], list[Job]]) -> list[Job]:
     """Jobs that must succeed first, those of called workflows included."""
     found: dict[tuple[str, str], list[Job]] = {}
-    stack = _needed(job, names)
+    stack = _needed(repo, job, names)
     while stack:
         key = stack.pop()
         if key in found or key not in names:
             continue
         found[key] = names[key]
         for earlier in names[key]:
-            stack += _needed(earlier, names)
+            stack += _needed(repo, earlier, names)
             for step in earlier.steps:
                 if step.uses.startswith("./"):
                     called = step.uses.removeprefix("./")
@@ -256,9 +256,11 @@ def _before(job: Job, names: dict[tuple[str, str], list[Job]]) -> list[Job]:
     return [j for jobs in found.values() for j in jobs]
 
 
-def _needed(job: Job, names: dict[tuple[str, str], list[Job]]) -> list[tuple[str, str]]:
+def _needed(
+    repo: AuditRepository, job: Job, names: dict[tuple[str, str], list[Job]]
+) -> list[tuple[str, str]]:
     """Keys of the jobs that one waits for; a stage of Azure waits for the one before it."""
-    if job.needs or job.system != "azure":
+    if job.needs or job.system != "azure" or "stages:" not in repo.text(job.path):
         return [(job.path, n) for n in job.needs]
     order = [k for k in names if k[0] == job.path]
     at = order.index((job.path, job.name))

@@ -72,6 +72,8 @@ _HTTP: Final = re.compile(
 _MONITORS: Final = re.compile(
     r"monitor|evidently|drift|iterate|metric|logg|track|report|elastic|loki|influx|pushgateway"
 )
+# A producer that waits for the broker.
+_AWAITED: Final = re.compile(r"\.(?:send|publish)\(\)\.(?:get|result)$")
 _SQL: Final = re.compile(r"^\s{0,20}(?:insert|update|delete|create)\b", re.IGNORECASE)
 _LOADS: Final = frozenset(
     "joblib.load pickle.load cloudpickle.load dill.load torch.load mlflow.pyfunc.load_model"
@@ -177,8 +179,11 @@ def _waits(view: View, call: ast.Call, name: str) -> bool:
     end = last(name)
     if end in _WRITES or (end in _FRAMES and call.args) or name.startswith(_TRACKING):
         return end != "flush" or "producer" in name.lower()
-    if end == "commit" and "git" not in name:
+    if (end == "commit" and "git" not in name) or _AWAITED.search(name):
         return True
+    if name == "open":
+        mode = view.literal(View.arg(call, "mode", 1))
+        return isinstance(mode, str) and mode.startswith("a")
     if end == "execute" and call.args:
         return bool(_SQL.match(view.string(call.args[0])[:60]))
     if _HTTP.match(name):

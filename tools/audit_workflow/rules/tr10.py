@@ -187,14 +187,14 @@ def _unused(repo: AuditRepository, trace: Trace) -> Iterator[Hit]:
     view = repo.view(trace.path)
     if view is None or not any(is_model(trace, f.estimator) for f in trace.of(Fit)):
         return
-    made: dict[str, int] = {}
+    made: dict[str, dict[ast.AST | None, int]] = {}
     for node in view.of(ast.Assign):
         if len(node.targets) != 1 or not isinstance(node.value, ast.Call):
             continue
         for name in _targets(node.targets[0]):
-            made.setdefault(name, node.lineno)
+            made.setdefault(name, {}).setdefault(view.function(node), node.lineno)
     tests = _test_names(trace)
-    idle = {n: made[n] for n in tests if n in made and _idle(view, n)}
+    idle = {n: line for n in tests if n in made and (line := _idle(view, n, made[n]))}
     inputs = [n for n in tests if not _LABELS.match(n)]
     if not any(n in idle for n in inputs) or any(n in made and n not in idle for n in inputs):
         return
@@ -234,22 +234,36 @@ def _test_ids(trace: Trace) -> frozenset[int]:
         if p.role == "test"
     }
     ids |= {r.value.id for r in trace.of(Read) if r.path == trace.path and r.value.role == "test"}
-    return frozenset(ids)
+    return frozenset(ids - {v.id for s in trace.of(Split) for v in s.sources})  # not the rest
 
 
-def _idle(view: View, name: str) -> bool:
-    """Tell whether a name is at most looked at: printed, measured, transformed into itself."""
+def _idle(view: View, name: str, made: dict[ast.AST | None, int]) -> int:
+    """Line where a name gets a part that is at most looked at afterwards; 0 when it is used.
+
+    Looked at means printed, measured, transformed into itself.  A function that returns the part
+    only passes it on, to where the same name is bound again.
+    """
+    passing = set()
     for node in view.of(ast.Name):
-        if node.id != name or not isinstance(node.ctx, ast.Load):
+        if node.id != name or not isinstance(node.ctx, ast.Load) or _looked_at(view, node):
             continue
-        above = view.parent(node)
-        if isinstance(above, ast.Attribute) and above.attr in ("shape", "head", "info", "describe"):
-            continue
-        if isinstance(above, ast.Call) and dotted(above).rpartition(".")[2] in _LOOKS:
-            continue
-        if isinstance(above, ast.Call) and dotted(above).endswith(".transform"):
-            statement = view.statement(node)
-            if isinstance(statement, ast.Assign) and name in _targets(statement.targets[0]):
-                continue
+        if not isinstance(view.statement(node), ast.Return):
+            return 0
+        passing.add(view.function(node))
+    return min((line for f, line in made.items() if f not in passing), default=0)
+
+
+def _looked_at(view: View, node: ast.Name) -> bool:
+    above = view.parent(node)
+    if isinstance(above, ast.Attribute):
+        return above.attr in ("shape", "head", "info", "describe")
+    if not isinstance(above, ast.Call):
         return False
-    return True
+    if dotted(above).rpartition(".")[2] in _LOOKS:
+        return True
+    statement = view.statement(node)
+    return (
+        dotted(above).endswith(".transform")
+        and isinstance(statement, ast.Assign)
+        and node.id in _targets(statement.targets[0])
+    )

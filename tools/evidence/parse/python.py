@@ -7,7 +7,6 @@ templates, broken or hostile text) is read line by line instead, and says so in 
 from __future__ import annotations
 
 import ast
-import re
 import threading
 import warnings
 from collections import deque
@@ -26,13 +25,9 @@ from mlops_advisor.tools.evidence.parse.python_model import (
     Ref,
     Value,
 )
+from mlops_advisor.tools.evidence.parse.python_older import as_python_3
 
 _MAX_STRING: Final = 500
-_MAX_LINE: Final = 2_000
-_TEMPLATE_BLOCK: Final = re.compile(r"\{%[^%]{0,500}%\}|\{#[^#]{0,500}#\}")
-_TEMPLATE_VALUE: Final = re.compile(r"\{\{[^{}\n]{0,200}\}\}")
-_PRINT: Final = re.compile(r"^(\s*)print[ \t]+([^(=\s].*?)[ \t]*,?[ \t]*$")
-_EXCEPT: Final = re.compile(r"^(\s*)except[ \t]+([\w.]+),[ \t]*(\w+)[ \t]*:")
 _MAX_ARGS: Final = 24
 # The parser recurses on these; nobody writes so many in a row, and a small thread stack is dear.
 # What slips by with odd spaces, the parser's own limits stop.
@@ -79,25 +74,6 @@ def tolerant_tree(text: str) -> tuple[ast.Module | None, str]:
             if again is not None:
                 return again, ""
     return tree, problem
-
-
-def as_python_3(text: str) -> str:
-    """Rewrite Python 2 statements and template marks; every line stays where it is."""
-    if "{%" in text or "{{" in text or "{#" in text:
-        text = _TEMPLATE_BLOCK.sub(_only_newlines, text)
-        text = _TEMPLATE_VALUE.sub("template_value", text)
-    lines = text.split("\n")
-    for i, line in enumerate(lines):
-        if "print" in line:
-            line = _PRINT.sub(r"\1print(\2)", line[:_MAX_LINE])  # noqa: PLW2901
-        if "except" in line:
-            line = _EXCEPT.sub(r"\1except \2 as \3:", line[:_MAX_LINE])  # noqa: PLW2901
-        lines[i] = line
-    return "\n".join(lines)
-
-
-def _only_newlines(found: re.Match[str]) -> str:
-    return "\n" * found.group(0).count("\n")
 
 
 def syntax_tree(text: str) -> tuple[ast.Module | None, str]:
