@@ -7,11 +7,12 @@ end the function, and the use must stand under no condition of its own.
 from __future__ import annotations
 
 import ast
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from mlops_advisor.tools.evidence.view import View, last, names_read
 
+SUPPRESS: Final = "contextlib.suppress"
 _ENDS: Final = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 _EXITS: Final = frozenset(
     "exit quit _exit abort fail error usage die help stop skip critical_exit print_help".split()
@@ -22,6 +23,9 @@ _COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.DictComp, ast.Generator
 _LOOPS: Final = (ast.For, ast.AsyncFor, ast.While)
 _OWN: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _BINDERS: Final = (ast.Assign, ast.AnnAssign, ast.For, ast.With)
+_QUIET: Final = frozenset(
+    ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
+)
 _MAX_BLOCK: Final = 400
 
 
@@ -85,9 +89,10 @@ class Branches:
     def _settled(self, test: ast.expr) -> bool:
         """Tell whether a condition is one that the author may know to hold."""
         view = self._view
-        if view.literal(test) is True or isinstance(test, ast.Call) and last(
-            view.name(test)
-        ) in ("isinstance", "hasattr", "is_available"):
+        if view.literal(test) is True or (
+            isinstance(test, ast.Call)
+            and last(view.name(test)) in ("isinstance", "hasattr", "is_available")
+        ):
             return True
         return any(
             isinstance(n, (ast.Name, ast.Attribute)) and self._limited(n) for n in view.walk(test)
@@ -128,9 +133,7 @@ class Branches:
         if isinstance(statement, ast.If):
             return self._if(statement, binders)
         if isinstance(statement, ast.With):
-            suppressing = any(
-                self._view.name(i.context_expr) == "contextlib.suppress" for i in statement.items
-            )
+            suppressing = any(self._view.name(i.context_expr) == SUPPRESS for i in statement.items)
             return suppressing or self._passes(statement.body, binders)
         if isinstance(statement, ast.For):
             return self._for(statement, binders)
@@ -189,7 +192,12 @@ class Branches:
             name = last(self._view.name(node)) if isinstance(node, ast.Call) else ""
             if name in _LISTINGS:
                 return True
-            if not isinstance(node, ast.Call) or name not in ("sorted", "enumerate", "list", "tqdm"):
+            if not isinstance(node, ast.Call) or name not in (
+                "sorted",
+                "enumerate",
+                "list",
+                "tqdm",
+            ):
                 return False
             node = node.args[0] if node.args else None
         return False
@@ -230,3 +238,36 @@ def _compares_order(statement: ast.If) -> bool:
         here = here.orelse[0] if len(here.orelse) == 1 else None
     return count > 0 and bool(statement.orelse) and isinstance(statement.orelse[0], ast.If)
 
+
+# --- a `try` that goes on after an error ----
+
+
+def falls_through(handler: ast.ExceptHandler) -> bool:
+    """Tell whether a handler only says something, and the program goes on."""
+    if handler.type is not None and "Import" in ast.dump(handler.type):
+        return False
+    for statement in handler.body:
+        if isinstance(statement, ast.Pass):
+            continue
+        call = statement.value if isinstance(statement, ast.Expr) else None
+        if not isinstance(call, ast.Call):
+            return False
+        if isinstance(call.func, ast.Attribute):
+            owner = ast.unparse(call.func.value)[-20:].lower()
+            if not owner.endswith(("log", "logger", "logging", "traceback")):
+                return False
+        name = (
+            call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        )
+        if name not in _QUIET:
+            return False
+    return True
+
+
+def assigned_in(try_: ast.Try) -> Iterator[tuple[str, int]]:
+    """Plain names that the statements right in the body of a `try` give a value."""
+    for statement in try_.body:
+        if isinstance(statement, ast.Assign):
+            for target in statement.targets:
+                if isinstance(target, ast.Name):
+                    yield target.id, statement.lineno

@@ -87,6 +87,39 @@ VENDORS: Final[tuple[Vendor, ...]] = tuple(
     (kind, tuple(words.split(" ") if " " in words and words != "private key" else (words,)), found)
     for (kind, words, _), found in zip(_TABLE, PATTERNS, strict=True)
 )
+# Kinds whose match may hold a blank; any other stands in one word of at least so many characters.
+_SPACED: Final = (
+    *("private key", "password in a URL", "authorization header", "Kaggle key", "W&B API key"),
+)
+_LEAST: Final = 15
+_DENSE: Final = tuple((w, v) for v in VENDORS if v[0] not in _SPACED for w in v[1])
+_LOOSE: Final = tuple((w, v) for v in VENDORS if v[0] in _SPACED for w in v[1])
+_CONTEXT: Final = (("://", "@"), ("sk", "twilio"))  # the second, only for what is to be certain
+_DIGIT: Final = re.compile(r"\d")
+
+
+def vendors_in(low: str, *, digits: bool = False) -> dict[str, list[Vendor]]:
+    """Rows of the table that a text, in lower case, may hold a key of, by the word seen.
+
+    Looks only at words long enough for a key, and on request only at those with a digit.
+    """
+    found: dict[str, list[Vendor]] = {}
+    words = [w for w in low.split() if len(w) >= _LEAST]
+    if digits:
+        words = [w for w in words if _DIGIT.search(w)]
+    long = "\n".join(words)
+    for word, vendor in _DENSE if long else ():
+        if word in long:
+            found.setdefault(word, []).append(vendor)
+    for word, vendor in _LOOSE:
+        if word in low:
+            found.setdefault(word, []).append(vendor)
+    for word, context in _CONTEXT if digits else _CONTEXT[:1]:
+        if word in found and context not in low:
+            del found[word]
+    return found
+
+
 KEY_WORDS: Final = (
     r"passw(?:or)?d|passphrase|pwd|secret|token|api_?key|apikey|access_?key|"
     r"access_?key_?id|private_?key|"

@@ -26,6 +26,7 @@ from mlops_advisor.tools.evidence.secret_patterns import (
     PUBLIC,
     VENDORS,
     Vendor,
+    vendors_in,
 )
 
 _MAX_LINE: Final = 2_000
@@ -42,12 +43,21 @@ _KEYWORD: Final = re.compile(
     r"access[_-]?key|private[_-]?key|account[_-]?key|auth[_-]?key|fernet[_-]?key|"
     r"(?:signing|encryption|storage|subscription)[_-]?key"
 )
-_WORDS: Final = (
-    *("passw", "passphrase", "pwd", "secret", "token", "_pass", "pass=", "pass:"),
-    *("api_key", "api-key", "apikey", "access_key", "access-key", "accesskey", "private_key"),
-    *("account_key", "auth_key", "fernet", "signing_key", "encryption_key", "storage_key"),
-    *("privatekey", "subscription_key", "subscription-key", "-----begin"),
+# The same for a whole text in lower case, each part begun by what is searched for fast.
+_KEYS: Final = re.compile(
+    "key(?:"
+    + "|".join(
+        rf"(?<={word}key)|(?<={word}[_-]key)"
+        for word in (
+            *("api", "access", "private", "account", "auth", "fernet", "signing", "encryption"),
+            *("storage", "subscription"),
+        )
+    )
+    + ")"
 )
+_PASSES: Final = re.compile(r"pass(?:w|phrase|[=:]| =|(?<=_pass))")
+_PLAIN: Final = tuple((w, re.compile(w)) for w in ("pwd", "secret", "token"))
+_FINDERS: Final = (*_PLAIN, ("key", _KEYS), ("pass", _PASSES))
 _PASSWORD: Final = re.compile(r"(?i)passw|passphrase|pwd|pass$|(?:^|_)pass(?:_|$)")
 _NAME_CHARS: Final = re.compile(r"[\w.-]{0,60}$")
 _REST: Final = re.compile(r"[\w.-]{0,60}")
@@ -162,10 +172,6 @@ class _Reading:
     vendors: tuple[Vendor, ...] = VENDORS
 
 
-def _present(low: str) -> tuple[Vendor, ...]:
-    return tuple(v for v in VENDORS if any(w in low for w in v[1]))
-
-
 def secrets_in(path: str, text: str) -> list[Secret]:
     """Credentials in a file, in the order of lines, one a line.
 
@@ -173,13 +179,15 @@ def secrets_in(path: str, text: str) -> list[Secret]:
     """
     if path.lower().endswith(".ipynb"):
         return list(_first(_in_notebook(path, text)))
-    low = text.lower()
+    wanted, vendors = _wanted(text.lower())
+    if not wanted:
+        return []
     lines = text.split("\n")
     bare = not path.lower().endswith(_CODE)
     sealed = "SealedSecret" in text or "ENC[AES" in text
     encoded = not sealed and "kind: Secret\n" in text.replace("\r", "")
-    how = _Reading(bare, encoded, sealed, _present(low))
-    return list(_first(_scan(path, lines, sorted(_lines_with(low)), how)))
+    how = _Reading(bare, encoded, sealed, vendors)
+    return list(_first(_scan(path, lines, wanted, how)))
 
 
 def _first(found: Iterator[Secret]) -> Iterator[Secret]:
@@ -193,28 +201,33 @@ def _first(found: Iterator[Secret]) -> Iterator[Secret]:
             return
 
 
-def _lines_with(low: str) -> set[int]:
-    """Numbers, 0-based, of the lines that hold a word of a pattern or a keyword."""
-    at: set[int] = set()
-    for word in _ALL_WORDS:
+def _wanted(low: str, *, names: bool = True) -> tuple[list[int], tuple[Vendor, ...]]:
+    """Numbers, 0-based, of lines that may hold a secret, and the vendors whose it may be.
+
+    Without `names`, only those that may hold a key of a vendor.
+    """
+    present = vendors_in(low, digits=True)
+    places: set[int] = set()
+    for word in present:
         start = low.find(word)
         while start >= 0:
-            at.add(start)
+            places.add(start)
             start = low.find(word, start + len(word))
-    return _lines_at(low, sorted(at))
+    for stem, pattern in _FINDERS if names else ():
+        if stem in low:
+            places.update(m.start() for m in pattern.finditer(low))
+    kinds = {v[2] for vs in present.values() for v in vs}
+    return _lines_at(low, sorted(places)), tuple(v for v in VENDORS if v[2] in kinds)
 
 
-_ALL_WORDS: Final = tuple(dict.fromkeys((*_WORDS, *(w for _, ws, _ in VENDORS for w in ws))))
-
-
-def _lines_at(text: str, places: list[int]) -> set[int]:
-    found: set[int] = set()
+def _lines_at(text: str, places: list[int]) -> list[int]:
+    found: dict[int, None] = {}
     line, last = 0, 0
     for place in places:
         line += text.count("\n", last, place)
         last = place
-        found.add(line)
-    return found
+        found[line] = None
+    return list(found)
 
 
 def _scan(path: str, lines: list[str], wanted: list[int], how: _Reading) -> Iterator[Secret]:
@@ -470,11 +483,11 @@ def _in_notebook(path: str, text: str) -> Iterator[Secret]:
         if not source.strip():
             continue
         lines = source.split("\n")
-        wanted = sorted(_lines_with(source.lower()))
+        wanted, vendors = _wanted(source.lower())
         # A magic (`%env KEY=value`, `!export KEY=value`) is a shell line, all else is code.
         for bare in (False, True):
             picked = [i for i in wanted if lines[i].lstrip().startswith(("%", "!")) == bare]
-            for secret in _scan(path, lines, picked, _Reading(bare)):
+            for secret in _scan(path, lines, picked, _Reading(bare, vendors=vendors)):
                 yield replace(secret, line=above + secret.line)
         above += len(lines)
         yield from _in_outputs(path, cell.get("outputs"), above)
@@ -486,9 +499,11 @@ def _in_outputs(path: str, outputs: object, line: int) -> Iterator[Secret]:
             continue
         data = output.get("data")
         shown = data.get("text/plain") if isinstance(data, dict) else None
-        lines = (_joined(output.get("text")) + "\n" + _joined(shown))[:_MAX_OUTPUT].split("\n")
-        for index in sorted(_lines_with("\n".join(lines).lower())):
-            found = _vendor(lines[index][:_MAX_LINE], "")
+        written = (_joined(output.get("text")) + "\n" + _joined(shown))[:_MAX_OUTPUT]
+        wanted, vendors = _wanted(written.lower(), names=False)
+        lines = written.split("\n") if wanted else []
+        for index in wanted:
+            found = _vendor(lines[index][:_MAX_LINE], "", vendors)
             if found is not None and not found[1].default:
                 yield replace(found[1], path=path, line=line, kind=f"{found[1].kind} in an output")
                 break

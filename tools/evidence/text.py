@@ -5,7 +5,13 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from mlops_advisor.tools.evidence.secret_patterns import KEY_WORDS, MASK, VENDORS
+from mlops_advisor.tools.evidence.secret_patterns import (
+    KEY_WORDS,
+    MASK,
+    VENDORS,
+    Vendor,
+    vendors_in,
+)
 
 PLACE_CHARS: Final = 160
 _SCAN_CHARS: Final = 2_000  # a line is cut here before any pattern looks at it
@@ -14,6 +20,7 @@ _ASSIGNED: Final = re.compile(
     rf"(?i)((?:{KEY_WORDS})[\"']?\s{{0,5}}[:=]=?\s{{0,5}})([\"']?)"
     rf"([^\s\"',;{{}}()$<>]{{3,300}})([\"'(]?)"
 )
+_STEMS: Final = ("pass", "pwd", "secret", "token", "key", "credential", "conn")
 # Tokens of text, not of access.
 _NOT_ACCESS: Final = (
     "pad_",
@@ -51,11 +58,26 @@ def escape(name: str) -> str:
 
 def redact(line: str) -> str:
     """Mask what looks like a credential; rather one too many."""
-    low = line.lower()
-    for _, words, pattern in VENDORS:
-        if any(w in low for w in words):
-            line = pattern.sub(MASK, line)
-    return _ASSIGNED.sub(_mask_value, line)
+    for _, _, pattern in _vendors(line):
+        line = pattern.sub(MASK, line)
+    return _ASSIGNED.sub(_mask_value, line) if _may_assign(line) else line
+
+
+def _vendors(line: str) -> list[Vendor]:
+    """Rows of the table whose pattern may match, in its order."""
+    present = vendors_in(line.lower())
+    if not present:
+        return []
+    kinds = {v[2] for vs in present.values() for v in vs}
+    return [v for v in VENDORS if v[2] in kinds]
+
+
+def _may_assign(line: str) -> bool:
+    """Tell fast whether a value may be given to one of the names."""
+    if "=" not in line and ":" not in line:
+        return False
+    low = line.lower()  # beyond ASCII, more than this is the same letter to a pattern
+    return not line.isascii() or any(s in low for s in _STEMS)
 
 
 def _mask_value(found: re.Match[str]) -> str:
@@ -76,10 +98,9 @@ def _harmless(found: re.Match[str]) -> bool:
 def holds_secret(line: str, *, bare: bool) -> bool:
     """Tell whether a line holds a credential; `bare` values, without quotes, count on request."""
     cut = line[:_SCAN_CHARS]
-    low = cut.lower()
-    if any(p.search(cut) for _, words, p in VENDORS if any(w in low for w in words)):
+    if any(pattern.search(cut) for _, _, pattern in _vendors(cut)):
         return True
-    for found in _ASSIGNED.finditer(cut):
+    for found in _ASSIGNED.finditer(cut) if _may_assign(cut) else ():
         before = cut[: found.start()].lower()
         if _harmless(found) or before.endswith(_NOT_ACCESS) or not (found.group(2) or bare):
             continue

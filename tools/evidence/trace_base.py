@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, ClassVar, Final, Protocol, TypeAlias, TypeVar
 
 from mlops_advisor.tools.evidence.trace_model import Const, Event, Kind, Role, Step, Value
 from mlops_advisor.tools.evidence.view import AnyFunction, View
@@ -43,7 +43,7 @@ class Frame:
     yields: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Code:
     """What a function or class value runs."""
 
@@ -52,7 +52,7 @@ class Code:
     owner: Value | None = None  # `self` of a bound method
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Site:
     """One call with its values.  `name` is what is called, resolved; `last` its last part."""
 
@@ -75,6 +75,20 @@ class Site:
             func.end_lineno or self.node.lineno if isinstance(func, ast.Attribute) else func.lineno
         )
 
+    def changed(
+        self,
+        *,
+        name: str | None = None,
+        args: tuple[Value, ...] | None = None,
+        named: Mapping[str, Value] | None = None,
+    ) -> Site:
+        """Make the same call under another name, or with other arguments."""
+        return Site(
+            self.node, self.frame, self.name if name is None else name, self.last, self.receiver,
+            self.callee, self.args if args is None else args,
+            self.named if named is None else named, self.spread, self.local,
+        )  # fmt: skip
+
     def arg(self, name: str, position: int = -1) -> Value | None:
         """Argument by keyword or position."""
         if name in self.named:
@@ -89,6 +103,9 @@ class Site:
 
 class Base:
     """State of one run, and how values and events are made.  The parts below add to it."""
+
+    statements: ClassVar[Mapping[type, Callable[..., Any]]] = {}
+    expressions: ClassVar[Mapping[type, Callable[..., Value]]] = {}
 
     def __init__(self, view: View, modules: Modules, library: Callable[[Any, Site], Value]) -> None:
         """Prepare a run; nothing is run yet."""
@@ -137,12 +154,12 @@ class Base:
         **more: Any,  # noqa: ANN401
     ) -> Value:
         """Make a value with a new id; its rows are its own unless given."""
-        self._ids += 1
-        one = self._ids
-        more.setdefault("objects", frozenset((one,)))
-        return Value(
-            one, kind, name, parents=tuple(parents), rows=rows or one, role=role, sure=sure, **more
-        )
+        one = self._ids = self._ids + 1
+        made = Value(one, kind, name, "", 0, tuple(parents), rows or one, role, sure)
+        made.objects = frozenset((one,))
+        for field_name, value in more.items():
+            setattr(made, field_name, value)
+        return made
 
     def put(self, key: tuple[int, str], value: Value) -> None:
         """Set an attribute or item of an object."""
@@ -152,7 +169,11 @@ class Base:
 
     def constant(self, const: Const) -> Value:
         """Make a constant."""
-        return self.make("constant", known=True, const=const)
+        one = self._ids = self._ids + 1
+        return Value(
+            one, "constant", "", "", 0, (), one, "", False, (), True, const, (), (), None, 0,  # noqa: FBT003
+            frozenset((one,)),
+        )  # fmt: skip
 
     def derive(
         self,
@@ -163,11 +184,15 @@ class Base:
         **more: Any,  # noqa: ANN401
     ) -> Value:
         """Make data from data: with the same rows if `keep`, with the same role unless given."""
-        more.setdefault("role", base.role)
-        more.setdefault("sure", base.sure)
+        one = self._ids = self._ids + 1
+        rows = base.rows if keep else one
+        made = Value(one, "data", name, "", 0, (base, *parents), rows, base.role, base.sure)
+        made.objects = frozenset((one,))
         if keep:
-            more.setdefault("columns", base.columns)
-        return self.make("data", name, (base, *parents), rows=base.rows if keep else 0, **more)
+            made.columns = base.columns
+        for field_name, value in more.items():
+            setattr(made, field_name, value)
+        return made
 
     def join(self, values: Iterable[Value]) -> Value:
         """Give what may be one of several values."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from mlops_advisor.tools.evidence.trace_base import Site
 from mlops_advisor.tools.evidence.trace_files import (
+    KERAS_SAVES,
+    is_path_call,
+    is_write,
     load_call,
     path_call,
     read_call,
@@ -31,12 +35,19 @@ from mlops_advisor.tools.evidence.trace_fits import (
     transform_call,
 )
 from mlops_advisor.tools.evidence.trace_library import (
+    CHOICES,
+    LOADS,
+    READS,
     ROW_KEEPING,
     ROW_TAKING,
     SAVES,
+    SCALES,
+    SPARK_READ,
     STATISTICS,
     WRAPPERS,
+    is_metric,
     seed_family,
+    sort_of,
 )
 from mlops_advisor.tools.evidence.trace_model import (
     Fit,
@@ -67,6 +78,10 @@ from mlops_advisor.tools.evidence.trace_rows import (
 )
 from mlops_advisor.tools.evidence.trace_run import Machine
 from mlops_advisor.tools.evidence.trace_spark import (
+    EVALUATOR,
+    LOADED,
+    WINDOWED,
+    WRITERS,
     answer_call,
     evaluator_call,
     loaded_call,
@@ -90,6 +105,7 @@ _PREDICTS: Final = frozenset(
 )
 
 
+_CACHED: Final = 16_384
 _STORING: Final = re.compile(
     r"^_?(?:save|dump|persist|store|register|export|upload|log_|put|write|pickle|serialize|publish)"
 )
@@ -99,16 +115,22 @@ def library(m: Machine, c: Site) -> Value:
     """Give the result of a call, with the events it is."""
     if c.local:
         return _local(m, c)
-    for look in _LOOKS:
+    receiver = c.receiver
+    looks, stores = _looks(c.name, c.last, "" if receiver is None else receiver.name)
+    for look in looks:
         found = look(m, c)
         if found is not None:
             return found
-    if c.callee is not None and c.callee.kind not in ("ref", "function", "class"):
+    if "inplace" in c.named and (changed := _changed(m, c)) is not None:
+        return changed
+    if receiver is not None and (passed := _passing(m, c)) is not None:
+        return passed
+    if c.callee is not None and c.callee.kind == "estimator":
         local = _called_object(m, c)
         if local is not None:
             return local
     _run_callbacks(m, c)
-    if _STORING.search(c.last) and any(v.kind == "estimator" for v in c.given):
+    if stores and any(v.kind == "estimator" for v in c.given):
         store(m, c, whole=False)
     return _default(m, c)
 
@@ -234,6 +256,12 @@ def _items(m: Machine, base: Value, how: str) -> Value:
     return m.make("sequence", items=tuple(made))
 
 
+_BUILTINS: Final = frozenset(
+    "zip enumerate dict types.SimpleNamespace argparse.Namespace list tuple tqdm tqdm.tqdm range len"
+    " print isinstance type int float".split()
+)
+
+
 def _zip(m: Machine, c: Site) -> Value | None:
     if c.name == "zip" and c.args and all(v.kind == "sequence" and v.items for v in c.args):
         rows = zip(*(v.items for v in c.args), strict=False)
@@ -290,36 +318,48 @@ _BY_LAST: Final[Mapping[str, tuple[Handler, ...]]] = {
 }
 
 
-def _by_last(m: Machine, c: Site) -> Value | None:
-    if c.last in _PREDICTS:
-        return predict_call(m, c)
-    for handler in _BY_LAST.get(c.last, ()):
-        found = handler(m, c)
-        if found is not None:
-            return found
-    return None
+@lru_cache(_CACHED)
+def _looks(name: str, last: str, base: str) -> tuple[tuple[Handler, ...], bool]:
+    """Give what may know a call, by its name, its last part and the name of its receiver.
+
+    Also whether the call stores things by its name.
+    """
+    found = [look for look, may in _LOOKS if may(name, last, base)]
+    if last in _PREDICTS:
+        found.append(predict_call)
+    else:
+        found += _BY_LAST.get(last, ())
+    if is_metric(name):
+        found.append(metric_call)
+    return tuple(found), _STORING.search(last) is not None
 
 
-_LOOKS: Final[tuple[Handler, ...]] = (
-    standardise,
-    evaluator_call,
-    loaded_call,
-    answer_call,
-    writer_call,
-    window_call,
-    choice_call,
-    scaled_call,
-    seed_call,
-    make_folds,
-    constructor_call,
-    path_call,
-    _zip,
-    read_call,
-    load_call,
-    save_call,
-    write_call,
-    _by_last,
-    metric_call,
-    _changed,
-    _passing,
+_LOOKS: Final[tuple[tuple[Handler, Callable[[str, str, str], object]], ...]] = (
+    (standardise, lambda name, _last, _base: name == "by hand"),
+    (evaluator_call, lambda name, last, _base: last == "evaluate" or EVALUATOR.search(name)),
+    (loaded_call, lambda name, _last, _base: LOADED.search(name)),
+    (answer_call, lambda _name, last, _base: last == "transform"),
+    (writer_call, lambda _name, last, _base: last in WRITERS),
+    (window_call, lambda _name, last, _base: last in WINDOWED),
+    (choice_call, lambda _name, last, _base: last in CHOICES),
+    (scaled_call, lambda name, _last, _base: SCALES.search(name)),
+    (seed_call, lambda name, _last, _base: seed_family(name)),
+    (make_folds, lambda name, _last, _base: sort_of(name) == "folds"),
+    (constructor_call, lambda name, _last, _base: sort_of(name)),
+    (path_call, lambda name, last, _base: is_path_call(name, last)),
+    (_zip, lambda name, _last, _base: name in _BUILTINS),
+    (
+        read_call,
+        lambda name, _last, base: (
+            READS.search(name) or SPARK_READ.search(base) or ".datasets." in name
+        ),
+    ),
+    (load_call, lambda name, _last, _base: LOADS.search(name)),
+    (
+        save_call,
+        lambda name, last, _base: (
+            last in KERAS_SAVES or SAVES.search(name) or SAVES.search(f".{last}")
+        ),
+    ),
+    (write_call, lambda name, last, _base: is_write(name, last)),
 )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Final, cast
+from typing import Final
 
 from mlops_advisor.tools.evidence.trace_base import (
+    MAX_EVENTS,
     MAX_ITEMS,
     MAX_NEST,
     MAX_ROUNDS,
+    MAX_STEPS,
     MAX_TEXT,
     Code,
     Frame,
@@ -33,13 +34,23 @@ class Expressions(Names):
     def value_of(self, node: ast.expr | None, frame: Frame) -> Value:
         """Value of an expression."""
         self.steps += 1
-        if node is None or self.over or self.nest > MAX_NEST:
+        if (
+            node is None
+            or self.nest > MAX_NEST
+            or self.steps > MAX_STEPS
+            or len(self.events) >= MAX_EVENTS
+        ):
             return self.make("unknown")
+        kind = node.__class__
+        if kind is ast.Name:
+            return self._name(node, frame)  # type: ignore[arg-type]
+        if kind is ast.Constant:
+            return self._constant(node, frame)  # type: ignore[arg-type]
         self.nest += 1
         try:
-            name = _EXPRESSIONS.get(node.__class__)
-            if name is not None:
-                return cast("Value", getattr(self, name)(node, frame))
+            evaluate = self.expressions.get(kind)
+            if evaluate is not None:
+                return evaluate(self, node, frame)
             parts = [self.value_of(n, frame) for n in _children(node)]
             return self.make("unknown", parents=parts)
         finally:
@@ -47,15 +58,20 @@ class Expressions(Names):
 
     def _constant(self, node: ast.Constant, _frame: Frame) -> Value:
         const = node.value
-        if isinstance(const, str):
+        if const.__class__ is str:
             return self.constant(const[:MAX_TEXT])
         known = const is None or isinstance(const, (bool, int, float))
         return self.constant(const) if known else self.make("unknown")  # type: ignore[arg-type]
 
     def _name(self, node: ast.Name, frame: Frame) -> Value:
-        return self.lookup(node.id, frame) or self.reference(
-            frame.view.aliases.get(node.id, node.id), frame
-        )
+        name = node.id
+        at: Frame | None = frame
+        while at is not None:
+            found = at.env.get(name)
+            if found is not None:
+                return found
+            at = at.outer
+        return self.reference(frame.view.aliases.get(name, name), frame)
 
     def _attribute(self, node: ast.Attribute, frame: Frame) -> Value:
         return self.attribute(self.value_of(node.value, frame), node.attr, frame)
@@ -89,7 +105,7 @@ class Expressions(Names):
             step = base.items[base.keys.index(key.text)]
         else:
             return self.make("estimator", f"{base.name}[]", (base,), items=base.items)
-        return replace(step, parents=(*step.parents, base))
+        return step.changed(parents=(*step.parents, base))
 
     def _taken(self, node: ast.Subscript, base: Value, frame: Frame) -> Value:  # noqa: C901, PLR0911
         """Part of data: rows, columns, or both."""
@@ -348,7 +364,7 @@ def _standardised(node: ast.BinOp, frame: Frame, left: Value, right: Value, resu
     )
 
 
-_EXPRESSIONS: Final[dict[type, str]] = {
+EXPRESSIONS: Final[dict[type, str]] = {
     ast.Constant: "_constant",
     ast.Name: "_name",
     ast.Attribute: "_attribute",

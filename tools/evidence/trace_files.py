@@ -39,6 +39,15 @@ _PATH_METHODS: Final = frozenset(
 )
 
 
+KERAS_SAVES: Final = frozenset(("save", "export"))
+_SETTINGS: Final = ("os.getenv", "os.environ.get")
+
+
+def is_path_call(name: str, last: str) -> bool:
+    """Tell by its name whether a call may be one of paths or open files."""
+    return name in _PATH_CALLS or last in _PATH_METHODS or last == "open" or name in _SETTINGS
+
+
 def path_call(m: Machine, c: Site) -> Value | None:
     """Text of paths that are joined, and of open files."""
     if c.name in _PATH_CALLS and c.args:
@@ -47,7 +56,7 @@ def path_call(m: Machine, c: Site) -> Value | None:
     if c.last in _PATH_METHODS and c.receiver is not None and c.receiver.text:
         rest = [v.text or "{}" for v in c.args] if c.last == "joinpath" else []
         return m.make("text", c.name, (c.receiver,), const="/".join((c.receiver.text, *rest)))
-    if c.name in ("os.getenv", "os.environ.get") and len(c.args) > 1:
+    if c.name in _SETTINGS and len(c.args) > 1:
         return m.make("text", c.name, c.args, const=c.args[1].const)
     if c.last == "open" and (c.receiver is None or c.receiver.text):
         where = c.receiver if c.receiver is not None else (c.args or (None,))[0]
@@ -115,9 +124,15 @@ def _known_set(m: Machine, c: Site) -> Value | None:
     return None
 
 
+def is_write(name: str, last: str) -> bool:
+    """Tell by its name whether a call writes data."""
+    full = name.startswith(("numpy", "np.", "scipy"))
+    return WRITES.search(name if full else f".{last}") is not None
+
+
 def write_call(m: Machine, c: Site) -> Value | None:
     """Write data to a file or a table."""
-    if not WRITES.search(c.name if c.name.startswith(("numpy", "np.", "scipy")) else f".{c.last}"):
+    if not is_write(c.name, c.last):
         return None
     plain = c.receiver is not None and c.receiver.kind != "ref"
     value = c.receiver if plain else (c.args[1] if len(c.args) > 1 else (c.args or (None,))[0])
@@ -140,7 +155,7 @@ def save_call(m: Machine, c: Site) -> Value | None:
     name = c.name if c.receiver is None or c.receiver.kind == "ref" else f".{c.last}"
     whole = c.receiver is not None and c.receiver.kind in ("estimator", "unknown", "object")
     keras = (
-        c.last in ("save", "export")
+        c.last in KERAS_SAVES
         and whole
         and c.receiver is not None
         and (c.receiver.kind == "estimator" or bool(sort_by_label(m.labels.get(c.receiver.id, ""))))

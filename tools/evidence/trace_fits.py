@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 from typing import Final
 
 from mlops_advisor.tools.evidence.trace_base import Site
@@ -72,7 +71,7 @@ def _steps(m: Machine, c: Site) -> tuple[tuple[str, ...], tuple[Value, ...]]:
             found.append(("", value))
         elif value.kind == "unknown" and value in c.args:
             if sort_by_label(m.labels.get(value.id, "")):
-                found.append(("", replace(value, kind="estimator")))
+                found.append(("", value.changed(kind="estimator")))
         elif (one := _step(value)) is not None:
             found.append(one)
     return tuple(k for k, _ in found), tuple(v for _, v in found)
@@ -90,7 +89,7 @@ def _step(step: Value) -> tuple[str, Value] | None:
         return name, inner
     unknown = next(iter(step.items[1:]), None)
     if step.items[0].text and unknown is not None and unknown.kind == "unknown":
-        return name, replace(unknown, kind="estimator")
+        return name, unknown.changed(kind="estimator")
     return None
 
 
@@ -128,7 +127,7 @@ def fit_call(m: Machine, c: Site) -> Value | None:
         spark = receiver.name.startswith("pyspark.") and "foldCol" not in receiver.options
         folded(m, c, data, receiver if spark else receiver.options.get("cv"))
     if c.last not in ("fit_transform", "fit_predict"):
-        return replace(receiver, kind="estimator") if receiver.kind == "unknown" else receiver
+        return receiver.changed(kind="estimator") if receiver.kind == "unknown" else receiver
     result = m.derive(data, c.last, maker=receiver, columns=())
     if c.last == "fit_transform":
         m.emit(Transform, c, estimator=receiver, data=data, result=result)
@@ -153,7 +152,7 @@ def _parts(
         held.append(m.derive(data, "validation_split", keep=False, role="validation", sure=True))
     if "ainer" in receiver.last and data.kind in ("estimator", "object"):
         # `Trainer(...).fit(model, train_loader, validation_loader)`
-        model, rest = data, replace(c, args=c.args[1:])
+        model, rest = data, c.changed(args=c.args[1:])
         return model, data_of(rest) or data, None, (*held, *c.args[2:3])
     return receiver, data, target, tuple(held)
 
@@ -187,7 +186,7 @@ def fit_texts(m: Machine, c: Site) -> Value | None:
     data = data_of(c)
     if c.receiver is None or data is None:
         return None
-    receiver = replace(c.receiver, kind="estimator")
+    receiver = c.receiver.changed(kind="estimator")
     m.emit(Fit, c, estimator=receiver, data=data, target=None, held=())
     return receiver
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Final
 
 from mlops_advisor.tools.evidence.trace_base import MAX_ITEMS, Body, Code, Frame, Site
@@ -212,7 +211,7 @@ class Inlining(Expressions):
             inner = next((b for b in bases if b.kind == "class" and b.id in self.code), None)
             base = self._base_of(inner) if inner is not None else None
         if base is not None:
-            made = replace(made, kind="estimator", name=f"{base.name}:{cls.name}", parents=())
+            made = made.changed(kind="estimator", name=f"{base.name}:{cls.name}", parents=())
         self.classes[made.id] = cls
         init = self.method(made, "__init__")
         if init is not None and init.id in self.code:

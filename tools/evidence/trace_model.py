@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 Role: TypeAlias = Literal["", "train", "test", "validation"]
 Kind: TypeAlias = Literal[
@@ -32,9 +32,11 @@ Given: TypeAlias = Literal["yes", "no", "maybe"]
 Const: TypeAlias = str | int | float | bool | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Value:
-    """What an expression gives.
+_NONE: Final[Mapping[str, Value]] = {}
+
+
+class Value:  # no dataclass: a trace makes hundreds of thousands
+    """What an expression gives.  Never changed once it is made; `changed` makes another.
 
     `name` is the dotted name of the call, class or import that made it. Values with equal `rows`
     hold the same rows. `role` says which part of a split it is; it is `sure` when a split was
@@ -43,24 +45,62 @@ class Value:
     the like. `options` are the named arguments it was made with.
     """
 
-    id: int
-    kind: Kind = "unknown"
-    name: str = ""
-    path: str = ""
-    line: int = 0
-    parents: tuple[Value, ...] = ()
-    rows: int = 0
-    role: Role = ""
-    sure: bool = False
-    columns: tuple[str, ...] = ()
-    known: bool = False
-    const: Const = None
-    items: tuple[Value, ...] = ()
-    keys: tuple[str, ...] = ()
-    maker: Value | None = None
-    statistic: int = 0
-    objects: frozenset[int] = frozenset()
-    options: Mapping[str, Value] = field(default_factory=dict)
+    __slots__ = (
+        "columns", "const", "id", "items", "keys", "kind", "known", "line", "maker", "name",
+        "objects", "options", "parents", "path", "role", "rows", "statistic", "sure",
+    )  # fmt: skip
+
+    def __init__(  # noqa: PLR0913, PLR0917
+        self,
+        id: int,  # noqa: A002
+        kind: Kind = "unknown",
+        name: str = "",
+        path: str = "",
+        line: int = 0,
+        parents: tuple[Value, ...] = (),
+        rows: int = 0,
+        role: Role = "",
+        sure: bool = False,  # noqa: FBT001, FBT002
+        columns: tuple[str, ...] = (),
+        known: bool = False,  # noqa: FBT001, FBT002
+        const: Const = None,
+        items: tuple[Value, ...] = (),
+        keys: tuple[str, ...] = (),
+        maker: Value | None = None,
+        statistic: int = 0,
+        objects: frozenset[int] = frozenset(),
+        options: Mapping[str, Value] = _NONE,
+    ) -> None:
+        """Keep what is known."""
+        self.id = id
+        self.kind: Kind = kind
+        self.name = name
+        self.path = path
+        self.line = line
+        self.parents = parents
+        self.rows = rows
+        self.role: Role = role
+        self.sure = sure
+        self.columns = columns
+        self.known = known
+        self.const = const
+        self.items = items
+        self.keys = keys
+        self.maker = maker
+        self.statistic = statistic
+        self.objects = objects
+        self.options = options
+
+    def changed(self, **fields: Any) -> Value:  # noqa: ANN401
+        """Make the same value, with its id, but for some fields."""
+        made = Value(
+            self.id, self.kind, self.name, self.path, self.line, self.parents, self.rows,
+            self.role, self.sure, self.columns, self.known, self.const, self.items, self.keys,
+            self.maker, self.statistic, self.objects, self.options,
+        )  # fmt: skip
+        for name, value in fields.items():
+            setattr(made, name, value)
+        return made
 
     @property
     def text(self) -> str:
@@ -98,7 +138,7 @@ class Step(NamedTuple):
     bound: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Event:
     """Something that the program does.
 
@@ -127,7 +167,7 @@ class Event:
         return any(sides.get(key, side) != side for key, side in other.branch)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Fit(Event):
     """An estimator learns from `data`.  `held` are the data it watches while it learns.
 
@@ -142,7 +182,7 @@ class Fit(Event):
     options: Mapping[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Transform(Event):
     """An estimator turns `data` into `result`."""
 
@@ -151,7 +191,7 @@ class Transform(Event):
     result: Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Split(Event):
     """Data are divided.
 
@@ -172,7 +212,7 @@ class Split(Event):
     sizes: Mapping[str, Value] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Predict(Event):
     """A model answers for `data`."""
 
@@ -181,7 +221,7 @@ class Predict(Event):
     result: Value
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Score(Event):
     """A measure is taken: a metric of `values`, or a model's own score (`estimator` set)."""
 
@@ -190,14 +230,14 @@ class Score(Event):
     result: Value | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Choice(Event):
     """The best of several measures is taken: `max(scores)`, `idxmax`, `sorted`."""
 
     values: tuple[Value, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Save(Event):
     """An object is stored, logged or registered; `values` holds all that goes in."""
 
@@ -205,7 +245,7 @@ class Save(Event):
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Load(Event):
     """A stored object is opened."""
 
@@ -213,7 +253,7 @@ class Load(Event):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Read(Event):
     """Data are read from a file, a table or a library of data sets."""
 
@@ -221,7 +261,7 @@ class Read(Event):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Write(Event):
     """Data are written to a file or a table."""
 
@@ -229,7 +269,7 @@ class Write(Event):
     target: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Select(Event):
     """Columns are taken from data, or dropped."""
 
@@ -239,7 +279,7 @@ class Select(Event):
     dropped: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Sort(Event):
     """Rows are put in order."""
 
@@ -248,7 +288,7 @@ class Sort(Event):
     columns: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Shuffle(Event):
     """Rows are put in random order, or drawn at random (`share` below 1, or 0 when not known)."""
 
@@ -258,7 +298,7 @@ class Shuffle(Event):
     share: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Resample(Event):
     """Rows are repeated, made up or left out to balance classes."""
 
@@ -267,7 +307,7 @@ class Resample(Event):
     estimator: Value | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Dated(Event):
     """Data are seen to be a series in time: a column parsed as a date, lagged, indexed."""
 
@@ -276,7 +316,7 @@ class Dated(Event):
     how: Literal["parsed", "lagged", "indexed", "accessed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, unsafe_hash=True)
 class Seeded(Event):
     """A global generator is seeded; `families` are those of numpy, random, torch, tensorflow."""
 

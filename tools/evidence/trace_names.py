@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any, Final
 
 from mlops_advisor.tools.evidence.trace_base import Base, Code, Frame
@@ -19,6 +18,7 @@ SUBMITS: Final = frozenset(
 _FRAME_ATTRIBUTES: Final = frozenset("values T loc iloc at iat str dt cat array data _jdf".split())
 _PAIR: Final = 2  # two parts make a split
 _SAME: Final = ("booster_", "bestModel")
+_HINTED: Final = frozenset(("data", "unknown", "mask", "sequence"))
 _META: Final = frozenset("columns index shape dtypes size ndim empty name features".split())
 _TAKING: Final = frozenset(
     "slice mask rows rest sample head tail take skip query filter limit fold loc iloc permutation"
@@ -100,7 +100,7 @@ class Names(Base):
             new = self.derive(base, "stored", value, columns=columns)
             self.bind(holder, new, frame)
         elif base.kind == "mapping" and not key.known:
-            new = replace(base, parents=(*base.parents[-20:], value))
+            new = base.changed(parents=(*base.parents[-20:], value))
             if isinstance(holder, ast.Name):
                 frame.env[holder.id] = new
             elif isinstance(holder, ast.Attribute):
@@ -109,7 +109,7 @@ class Names(Base):
             if base.kind == "mapping":
                 pairs = dict(zip(base.keys, base.items, strict=False))
                 pairs[str(key.const)] = value
-                new = replace(base, keys=tuple(pairs), items=tuple(pairs.values()))
+                new = base.changed(keys=tuple(pairs), items=tuple(pairs.values()))
                 if isinstance(holder, ast.Name):
                     frame.env[holder.id] = new
                 elif isinstance(holder, ast.Attribute):
@@ -119,10 +119,10 @@ class Names(Base):
 
     def hinted(self, name: str, value: Value) -> Value:
         """Value under a name, which may hint at its role in a split."""
-        if value.kind in ("data", "unknown", "mask", "sequence"):
+        if value.kind in _HINTED:
             role = role_of_name(name)
             if value.sure and value.role == "test" and role == "validation":
-                value = replace(self.make(value.kind), **_copied(value, "validation"))
+                value = self.make(value.kind).changed(**_copied(value, "validation"))
             elif role and not value.role and not value.sure and value.kind != "sequence":
                 value = self.make(
                     value.kind,
@@ -147,19 +147,9 @@ class Names(Base):
 
     # --- looking up -------------------------------------------------------------------------
 
-    @staticmethod
-    def lookup(name: str, frame: Frame) -> Value | None:
-        """Value of a name in a frame or one outside."""
-        at: Frame | None = frame
-        while at is not None:
-            if name in at.env:
-                return at.env[name]
-            at = at.outer
-        return None
-
     def reference(self, name: str, frame: Frame) -> Value:
         """Value of something imported: what a module of this repository defines, or its name."""
-        key = f"{frame.view.path if name.startswith('.') else ''}:{name}"
+        key = f"{frame.view.path}:{name}" if name[:1] == "." else name
         found = self.refs.get(key)
         if found is None:
             found = self.refs[key] = self._imported(name, frame) or self.make("ref", name)
@@ -207,7 +197,7 @@ class Names(Base):
                 objects=base.objects if "estimator" in attr or attr in _SAME else frozenset(),
             )
         value = self.make("unknown", f"{base.name}.{attr}", (base,), maker=base.maker)
-        value = self.hinted(attr, replace(value, role=base.role, sure=base.sure))
+        value = self.hinted(attr, value.changed(role=base.role, sure=base.sure))
         for one in base.objects:
             self.put((one, attr), value)
         return value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
 
 from mlops_advisor.tools.evidence.trace_base import Site
 from mlops_advisor.tools.evidence.trace_fits import (
@@ -183,7 +182,7 @@ def append_item(m: Machine, c: Site) -> Value | None:
     base = c.receiver
     if base is None or base.kind != "sequence" or not c.args or c.last != "append":
         return None
-    new = replace(base, items=(*base.items, c.args[0])[-30:])
+    new = base.changed(items=(*base.items, c.args[0])[-30:])
     if isinstance(c.node.func, ast.Attribute) and isinstance(c.node.func.value, ast.Name):
         c.frame.env[c.node.func.value.id] = new
     return m.constant(None)
@@ -216,13 +215,13 @@ def fill_missing(m: Machine, c: Site) -> Value | None:
     result = m.derive(base, c.last, *((filler,) if filler is not None else ()))
     statistic = next((v for v in ancestors(c.given) if v.statistic), None)
     if statistic is not None and statistic.statistic == base.rows:
-        result = replace(result, maker=_by_hand(m, c, f"{c.last}({statistic.last})", base))
+        result = result.changed(maker=_by_hand(m, c, f"{c.last}({statistic.last})", base))
     return in_place(m, c, result)
 
 
 def _by_hand(m: Machine, c: Site, name: str, data: Value) -> Value:
     estimator = m.make("estimator", f"by hand: {name}")
-    m.emit(Fit, replace(c, name=name), estimator=estimator, data=data, target=None, held=())
+    m.emit(Fit, c.changed(name=name), estimator=estimator, data=data, target=None, held=())
     return estimator
 
 
@@ -261,9 +260,9 @@ def standardise(m: Machine, c: Site) -> Value | None:
         if data.kind == "data" and other.statistic and other.statistic == data.rows:
             last = m.events[-1] if m.events else None
             if isinstance(last, Fit) and last.line == c.line and last.path == c.frame.view.path:
-                return replace(result, maker=last.estimator)
+                return result.changed(maker=last.estimator)
             name = f"scaling by {other.last or 'its statistics'}"
-            return replace(result, maker=_by_hand(m, c, name, data))
+            return result.changed(maker=_by_hand(m, c, name, data))
     return result
 
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from mlops_advisor.tools.evidence.trace_base import MAX_NEST, MAX_ROUNDS, Code, Frame
+from mlops_advisor.tools.evidence.trace_expressions import EXPRESSIONS
 from mlops_advisor.tools.evidence.trace_inline import Inlining
 from mlops_advisor.tools.evidence.trace_model import Value
 from mlops_advisor.tools.evidence.view import AnyFunction, View
@@ -98,10 +99,12 @@ class Machine(Inlining):
         self.steps += 1
         if self.over or self.nest > MAX_NEST:
             return True
+        run = self.statements.get(node.__class__)
+        if run is None:
+            return False
         self.nest += 1
         try:
-            name = _STATEMENTS.get(node.__class__)
-            return bool(getattr(self, name)(node, frame)) if name is not None else False
+            return bool(run(self, node, frame))
         finally:
             self.nest -= 1
 
@@ -278,3 +281,7 @@ _STATEMENTS: Final[dict[type, str]] = {
     ast.Continue: "_ends",
     ast.Break: "_ends",
 }
+
+# Filled in once all classes are known: looked up for every node.
+Machine.statements = {kind: getattr(Machine, name) for kind, name in _STATEMENTS.items()}
+Machine.expressions = {kind: getattr(Machine, name) for kind, name in EXPRESSIONS.items()}

@@ -19,23 +19,24 @@ from mlops_advisor.tools.evidence.trace_model import (
 )
 from mlops_advisor.tools.evidence.trace_run import Machine
 
-_EVALUATOR: Final = re.compile(r"(?:^|\.)[A-Z]\w{1,40}Evaluator$")
-_LOADED: Final = re.compile(
+EVALUATOR: Final = re.compile(r"(?:^|\.)[A-Z]\w{1,40}Evaluator$")
+LOADED: Final = re.compile(
     r"(?:^|\.)(?:PipelineModel|CrossValidatorModel|TrainValidationSplitModel"
     r"|\w{1,40}(?:Classification|Regression|KMeans|ALS)Model)\.(?:load|read\.load)$"
 )
-_WRITERS: Final = frozenset("parquet csv json orc text save saveAsTable insertInto jdbc".split())
+WRITERS: Final = frozenset("parquet csv json orc text save saveAsTable insertInto jdbc".split())
 _CHAIN: Final = frozenset(("write", "overwrite", "option", "options", "mode", "format", "session"))
+WINDOWED: Final = frozenset(("withColumn", "select", "with_columns"))
 _LAGS: Final = ("lag", "lead", "shift", "rolling_mean", "rolling_sum")
 _LINKS: Final = 8
 
 
 def evaluator_call(m: Machine, c: Site) -> Value | None:
     """`BinaryClassificationEvaluator(...)`, and `evaluator.evaluate(predictions)`."""
-    if c.callee is not None and c.callee.kind == "ref" and _EVALUATOR.search(c.name):
+    if c.callee is not None and c.callee.kind == "ref" and EVALUATOR.search(c.name):
         return m.make("object", c.name, options=c.named)
     base = c.receiver
-    if c.last != "evaluate" or base is None or not c.args or not _EVALUATOR.search(base.name):
+    if c.last != "evaluate" or base is None or not c.args or not EVALUATOR.search(base.name):
         return None
     result = m.make("unknown", c.name, c.given)
     m.scores.add(result.id)
@@ -50,7 +51,7 @@ def answer_call(m: Machine, c: Site) -> Value | None:
         return None
     steps = list(base.steps())
     spark = any(s.name.startswith("pyspark.") for s in steps)
-    loaded = bool(_LOADED.search(base.name))
+    loaded = bool(LOADED.search(base.name))
     if not loaded and not (spark and any(sort_of(s.name) == "model" for s in steps)):
         return None
     result = m.derive(data, c.last, maker=base, columns=())
@@ -60,7 +61,7 @@ def answer_call(m: Machine, c: Site) -> Value | None:
 
 def loaded_call(m: Machine, c: Site) -> Value | None:
     """`PipelineModel.load(path)`."""
-    if not _LOADED.search(c.name):
+    if not LOADED.search(c.name):
         return None
     path = c.args[0].text if c.args else ""
     known = m.heap.get((0, f"saved:{path}")) if path else None
@@ -71,7 +72,7 @@ def loaded_call(m: Machine, c: Site) -> Value | None:
 
 def writer_call(m: Machine, c: Site) -> Value | None:
     """`model.write().overwrite().save(path)`, `df.write.mode("append").parquet(path)`."""
-    if c.last not in _WRITERS or c.receiver is None:
+    if c.last not in WRITERS or c.receiver is None:
         return None
     one, written = c.receiver, False
     for _ in range(_LINKS):
@@ -90,7 +91,7 @@ def writer_call(m: Machine, c: Site) -> Value | None:
 def window_call(m: Machine, c: Site) -> Value | None:
     """`df.withColumn("previous", F.lag("x").over(window))`: the rows are a series in time."""
     base = c.receiver
-    if c.last not in ("withColumn", "select", "with_columns") or base is None:
+    if c.last not in WINDOWED or base is None:
         return None
     if base.kind in ("data", "unknown"):
         look = next((v for v in ancestors(c.given) if v.last in _LAGS), None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from mlops_advisor.tools.evidence.trace_base import Site
@@ -91,10 +90,8 @@ def train_test_split(m: Machine, c: Site) -> Value | None:
 
 def _part(m: Machine, source: Value, c: Site, role: Role) -> Value:
     kind = source.kind if source.kind == "mask" else "data"
-    return replace(
-        m.derive(source, c.name, keep=False, role=role, sure=True, columns=source.columns),
-        kind=kind,
-    )
+    part = m.derive(source, c.name, keep=False, role=role, sure=True, columns=source.columns)
+    return part if kind == part.kind else part.changed(kind=kind)
 
 
 def _dataset_split(m: Machine, c: Site) -> Value | None:
@@ -204,7 +201,7 @@ def _habits(c: Site, splitter: Value | None) -> tuple[Given, Given, Given]:
     if splitter is None or sort_of(splitter.name) != "folds":
         return ("no" if splitter is None or splitter.known else "maybe"), "maybe", "maybe"
     name = splitter.last
-    own = replace(c, named=dict(splitter.options), args=splitter.items)
+    own = c.changed(named=dict(splitter.options), args=splitter.items)
     shuffled = _flag(own, "shuffle", "no")
     if "Shuffle" in name or name.startswith("Repeated"):
         shuffled = "yes"

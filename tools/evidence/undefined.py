@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import ast
 import builtins
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from mlops_advisor.tools.evidence.branches import Branches
-from mlops_advisor.tools.evidence.view import View, names_read, walk
+from mlops_advisor.tools.evidence.branches import SUPPRESS, Branches, assigned_in, falls_through
+from mlops_advisor.tools.evidence.magics import brings_names, named_by_magic
+from mlops_advisor.tools.evidence.view import View, walk
 
 _Scope: TypeAlias = ast.AST
 _Position: TypeAlias = tuple[int, int]
@@ -33,16 +33,6 @@ _GIVEN: Final = frozenset(  # by shells and notebook services
     " get_config c snakemake _ih _oh sql table udf Environment".split()
 )
 _DYNAMIC: Final = frozenset(("exec", "execfile", "globals", "locals", "vars", "eval"))
-_MAGIC: Final = re.compile(  # both begin with a plain character, which is found fast
-    r"%(?<=[\"\s%]%)(?:run|pylab|store|load|loadpy|sql|bigquery|script|spark|cython|"
-    r"local|rerun|recall|R|px|autopx|ipytest|sparksql|read_sql)\b"
-)
-_BY_MAGIC: Final = re.compile(r"%%capture\s{1,3}(\w{1,80})|-(?:-out|o)\s(\w{1,80})")
-_SHELLED: Final = re.compile(r"=\s{0,3}[!%]")
-_WORD_BEFORE: Final = re.compile(r"(\w{1,80})\s{0,3}$")
-_QUIET: Final = frozenset(
-    ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
-)
 _TYPE_PARAMETERS: Final = ("TypeVar", "ParamSpec", "TypeVarTuple")
 _START: Final[_Position] = (0, 0)
 _END: Final[_Position] = (1 << 60, 0)
@@ -69,22 +59,18 @@ def undefined(view: View, text: str = "", *, incomplete: bool = False) -> tuple[
     """
     if (
         incomplete
-        or _MAGIC.search(text)
+        or brings_names(text)
         or any(a.name == "*" for n in view.of(ast.ImportFrom) for a in n.names)
     ):
         return ()
-    if any(isinstance(c.func, ast.Name) and c.func.id in _DYNAMIC for c in view.calls):
+    if any(n.id in _DYNAMIC and _is_called(view, n) for n in view.of(ast.Name)):
         return ()
-    return _Names(view, frozenset(_by_magic(text))).find()
+    return _Names(view, frozenset(named_by_magic(text))).find()
 
 
-def _by_magic(text: str) -> Iterator[str]:
-    """Names that get a value from a shell or a magic: `files = !ls`."""
-    for found in _SHELLED.finditer(text):
-        before = _WORD_BEFORE.search(text[max(0, found.start() - 84) : found.start()])
-        if before:
-            yield before.group(1)
-    yield from (n for names in _BY_MAGIC.findall(text) for n in names if n)
+def _is_called(view: View, name: ast.Name) -> bool:
+    parent = view.parent(name)
+    return isinstance(parent, ast.Call) and parent.func is name
 
 
 class _Names:
@@ -95,6 +81,7 @@ class _Names:
         self._known = _EVERYWHERE | _GIVEN | known
         self._bound: dict[_Scope, dict[str, list[tuple[_Position, ast.AST]]]] = {}
         self._scopes: dict[ast.AST, _Scope] = {}
+        self._deep: dict[tuple[_Scope, str], None] = {}  # given a value below a condition
         self._outer: set[tuple[_Scope, str]] = set()  # declared global or nonlocal
         self._collect()
 
@@ -145,6 +132,8 @@ class _Names:
         if isinstance(parent, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
             at = (parent.end_lineno or parent.lineno, parent.end_col_offset or 0)
             scope = view.scope(parent)
+            if view.parent(parent) is not scope:
+                self._deep[(scope, name.id)] = None
         elif isinstance(parent, (ast.comprehension, ast.NamedExpr)):
             scope = self._scope(name)
             while isinstance(parent, ast.NamedExpr) and isinstance(scope, _COMPREHENSIONS):
@@ -229,24 +218,36 @@ class _Names:
         return tuple(sorted(found.values(), key=lambda u: (u.line, u.name)))
 
     def _suspects(self) -> Iterator[ast.Name]:
-        """Uses that do not plainly come after a binding in a scope around them.
+        """Find uses that do not plainly come after a binding in a scope around them.
 
         Nearly every use does, which is told from positions alone.
         """
         spans = self._spans()
-        known, parent = self._known, self._view.parent
+        known, start = self._known, _START
+        changed = {n.target for n in self._view.of(ast.AugAssign)}
+        # A name of one scope needs lines alone; the rest is compared to the column.
+        plain = {
+            name: (found[0][0][0], found[0][1][0], found[0][2][0])
+            for name, found in spans.items()
+            if len(found) == 1
+        }
+        nowhere = (0, 0, 0)
         for name in self._view.of(ast.Name):
             if name.ctx.__class__ is ast.Load:
                 if name.id in known:
                     continue
-            elif parent(name).__class__ is not ast.AugAssign:
+            elif name not in changed:
                 continue
-            at = (name.lineno, name.col_offset)
+            begin_line, end_line, bound_line = plain.get(name.id, nowhere)
+            line = name.lineno
+            if begin_line < line <= end_line and bound_line < line:
+                continue
+            at = (line, name.col_offset)
             first = None
             for begin, end, bound in spans.get(name.id, ()):
                 if begin > at:
                     break
-                if at <= end:
+                if start < at <= end:
                     first = bound
             if first is None or first > at:
                 yield name
@@ -328,7 +329,7 @@ class _Names:
     # --- names bound only in a `try` that may fail ------------------------------------------
 
     def _uses(self, names: frozenset[str]) -> dict[tuple[_Scope, str], list[ast.Name]]:
-        """Uses of some names by scope, in the order of the source."""
+        """Find uses of some names by scope, in the order of the source."""
         found: dict[tuple[_Scope, str], list[ast.Name]] = {}
         for name in self._view.of(ast.Name) if names else ():
             if name.id in names and isinstance(name.ctx, ast.Load) and name.id not in self._known:
@@ -337,12 +338,12 @@ class _Names:
 
     def _maybe(self) -> Iterator[Undefined]:
         tries = self._view.of(ast.Try)
-        uses = self._uses(frozenset(n for t in tries for n, _ in _assigned_in(t)))
+        uses = self._uses(frozenset(n for t in tries for n, _ in assigned_in(t)))
         for try_ in tries:
-            if try_.finalbody or not any(_falls_through(h) for h in try_.handlers):
+            if try_.finalbody or not any(falls_through(h) for h in try_.handlers):
                 continue
             scope = self._scope(try_)
-            for name, line in _assigned_in(try_):
+            for name, line in assigned_in(try_):
                 bindings = self._bound.get(scope, {}).get(name, [])
                 own = all(isinstance(self._view.parent(n), ast.Assign) for _, n in bindings)
                 inside = all(self._view.parent(self._statement(n)) is try_ for _, n in bindings)
@@ -358,18 +359,20 @@ class _Names:
     def _branches(self) -> Iterator[Undefined]:
         """Find names that only one way through an `if`, a loop or a `with` gives a value."""
         found = [
-            (scope, name, [node for _, node in bindings])
-            for scope, names in self._bound.items()
-            if isinstance(scope, (ast.Module, ast.FunctionDef, ast.AsyncFunctionDef))
-            for name, bindings in names.items()
-            if all(self._in_branch(scope, node) for _, node in bindings)
+            (scope, name, [node for _, node in self._bound[scope][name]])
+            for scope, name in self._deep
+            if not isinstance(scope, ast.ClassDef)
+            and all(self._in_branch(scope, node) for _, node in self._bound[scope][name])
         ]
         uses = self._uses(frozenset(name for _, name, _ in found))
         ways = Branches(self._view)
+        told: set[ast.AST | None] = set()
         for scope, name, nodes in found:
             if (scope, name) not in self._outer:
                 use = ways.unbound(uses.get((scope, name), ()), nodes)
-                if use is not None and not self._excused(use):
+                branch = self._view.parent(self._statement(nodes[0]))
+                if use is not None and branch not in told and not self._excused(use):
+                    told.add(branch)  # several names of one branch are one defect
                     yield Undefined(name, use.lineno, "branch", _position(nodes[0])[0])
 
     def _in_branch(self, scope: _Scope, node: ast.AST) -> bool:
@@ -380,13 +383,11 @@ class _Names:
         up = parent(node)
         while isinstance(up, (ast.Tuple, ast.List)):
             up = parent(up)
-        if up.__class__ is ast.withitem:
-            up = parent(up) if up is not None else None
-        if not isinstance(up, (ast.Assign, ast.AnnAssign, ast.With)):
+        if not isinstance(up, (ast.Assign, ast.AnnAssign)):
             return False
         around = parent(up)
-        while around.__class__ is ast.With and around is not None:
-            if "suppress" in names_read(around):
+        while isinstance(around, ast.With):
+            if any(self._view.name(i.context_expr) == SUPPRESS for i in around.items):
                 return True
             around = parent(around)
         return around is not scope and isinstance(around, (ast.If, ast.For))
@@ -427,35 +428,6 @@ def _position(node: ast.AST) -> _Position:
 def _catches(node: ast.expr) -> bool:
     names = {n.id for n in walk(node) if isinstance(n, ast.Name)}
     return bool(names & {"NameError", "Exception", "BaseException", "UnboundLocalError"})
-
-
-def _falls_through(handler: ast.ExceptHandler) -> bool:
-    """Tell whether a handler only says something, and the program goes on."""
-    if handler.type is not None and "Import" in ast.dump(handler.type):
-        return False
-    for statement in handler.body:
-        if isinstance(statement, ast.Pass):
-            continue
-        call = statement.value if isinstance(statement, ast.Expr) else None
-        if not isinstance(call, ast.Call):
-            return False
-        if isinstance(call.func, ast.Attribute):
-            owner = ast.unparse(call.func.value)[-20:].lower()
-            if not owner.endswith(("log", "logger", "logging", "traceback")):
-                return False
-        name = call.func.attr if isinstance(call.func, ast.Attribute) else _id(call.func)
-        if name not in _QUIET:
-            return False
-    return True
-
-
-def _assigned_in(try_: ast.Try) -> Iterator[tuple[str, int]]:
-    """Plain names that the statements right in the body of a `try` give a value."""
-    for statement in try_.body:
-        if isinstance(statement, ast.Assign):
-            for target in statement.targets:
-                if isinstance(target, ast.Name):
-                    yield target.id, statement.lineno
 
 
 def _id(node: ast.expr) -> str:

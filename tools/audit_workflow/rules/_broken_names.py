@@ -8,6 +8,7 @@ from typing import Final, cast
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._broken_stages import STAGE_WORDS, broken_stages
 from mlops_advisor.tools.audit_workflow.rules._pipeline import Definition, definition, importable
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import closest
 from mlops_advisor.tools.evidence.repository import Repository, shared
@@ -46,10 +47,12 @@ def broken_names(repo: AuditRepository, view: View) -> Iterator[Hit]:
     text = repo.text(view.path)
     if any(w in text for w in _SCORING):
         yield from _inference(view)
+    if any(w in text for w in STAGE_WORDS):
+        yield from broken_stages(view)
 
 
 def _own_calls(repo: AuditRepository, view: View) -> Iterator[ast.Call]:
-    """Calls that may be of functions of this workspace, told from the first name alone."""
+    """Find calls that may be of functions of this workspace, told from the first name alone."""
     own = _words_of_paths(repo)
     heads = {f.name for f in view.functions}
     heads.add("self")

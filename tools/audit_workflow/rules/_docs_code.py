@@ -39,20 +39,27 @@ _DEFAULT: Final = re.compile(
 )
 _WHOLE: Final = 100
 _SCHEDULES: Final = ("schedule", "schedule_interval", "cron", "cron_schedule")
+_SPLITS: Final = frozenset(
+    "train_test_split KFold StratifiedKFold GroupKFold cross_val_score GridSearchCV".split()
+)
 _MAX: Final = 2_000
 
 
 def contradictions(repo: AuditRepository, view: View) -> Iterator[Hit]:
     """Report what docstrings and comments of a module say and its code does not do."""
-    yield from _schedule(view)
+    words = repo.text(view.path)
+    if "schedule" in words or "cron" in words:
+        yield from _schedule(view)
     for function in view.functions:
         text = ast.get_docstring(function, clean=False) or ""
-        if text:
+        if text and ("default" in text or _AGAIN.search(text[:_MAX])):
             yield from _idempotent(view, function, text[:_MAX])
             yield from _defaults(view, function, text[:20_000])
+    if view.module.notebook or not any(w in words for w in _SPLITS):
+        return
     lines = repo.lines(view.path)
-    for call in view.calls if not view.module.notebook else ():
-        hit = _split(view, call, lines)
+    for call in view.calls:
+        hit = _split(view, call, lines) if _may_split(view, call) else None
         if hit is not None:
             yield hit
 
@@ -138,12 +145,21 @@ def _schedule(view: View) -> Iterator[Hit]:
 # --- values -----------------------------------------------------------------------------------
 
 
+def _may_split(view: View, call: ast.Call) -> bool:
+    """Tell fast, by the last part of its name, whether a call may split or validate."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr in _SPLITS
+    if isinstance(call.func, ast.Name):
+        return last(view.aliases.get(call.func.id, call.func.id)) in _SPLITS
+    return True
+
+
 def _split(view: View, call: ast.Call, lines: list[str]) -> Hit | None:
     """Comments beside a split or a cross-validation that state other shares or folds."""
     name = last(view.name(call))
     if name == "train_test_split":
         size, said = view.literal(View.arg(call, "test_size")), _SHARES
-    elif name in ("KFold", "StratifiedKFold", "GroupKFold", "cross_val_score", "GridSearchCV"):
+    elif name in _SPLITS:
         key = "cv" if name in ("cross_val_score", "GridSearchCV") else "n_splits"
         size, said = view.literal(View.arg(call, key)), _FOLDS
     else:

@@ -51,6 +51,7 @@ _ROUND: Final = {
 _FREE: Final = ("*", "?")
 _FIELDS: Final = 5
 _FEW_DAYS: Final = 3
+_MOST: Final = 5_000  # lines of one file
 _SUFFIXES: Final = (".py", ".yml", ".yaml", ".tf", ".sh", ".toml", ".json", ".cfg")
 _COMMENT: Final = re.compile(r"(?:#|//)\s{0,4}(.{3,200})")
 
@@ -66,10 +67,29 @@ def mismatches(repo: AuditRepository) -> Iterator[Hit]:
         if not any(k in text for k in _KEYS) or low.endswith((".lock", "package-lock.json")):
             continue
         lines = repo.lines(path)
-        for number, line in enumerate(lines[:5_000], 1):
-            hit = _line(path, lines, number, line[:500])
+        for number in _told(path, text.lower(), min(len(lines), _MOST)):
+            hit = _line(path, lines, number, lines[number - 1][:500])
             if hit is not None:
                 yield hit
+
+
+def _told(path: str, low: str, count: int) -> list[int]:
+    """Numbers of the lines that a key stands on or above; all lines of a crontab."""
+    if "cron" in path.lower():
+        return list(range(1, count + 1))
+    places: set[int] = set()
+    for key in _KEYS:
+        at = low.find(key)
+        while at >= 0:
+            places.add(at)
+            at = low.find(key, at + 1)
+    found: set[int] = set()
+    number, last = 1, 0
+    for place in sorted(places):
+        number += low.count("\n", last, place)
+        last = place
+        found |= {number, number + 1}
+    return sorted(n for n in found if n <= count)
 
 
 def _names(repo: AuditRepository) -> Iterator[Hit]:
@@ -83,7 +103,8 @@ def _names(repo: AuditRepository) -> Iterator[Hit]:
                 if why:
                     yield _named(file.path, crons[0].line, name.text, crons[0].text, why)
     for path, module in repo.code.product.items():
-        for call in module.calls:
+        text = repo.text(path)
+        for call in module.calls if "schedule" in text or "cron" in text else ():
             given = [call.kwargs.get(k) for k in ("schedule", "schedule_interval", "cron")]
             expression = next((g for g in given if isinstance(g, str)), "")
             names = (

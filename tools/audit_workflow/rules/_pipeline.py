@@ -84,7 +84,10 @@ _NETWORK: Final = (
     "pyodbc.",
     "snowflake.",
     "mlflow.",
-    "wandb.",
+    "wandb.init",
+    "wandb.login",
+    "wandb.use_artifact",
+    "wandb.log_artifact",
     "neptune.",
     "comet_ml.",
     "huggingface_hub.",
@@ -245,9 +248,8 @@ def definition(repo: AuditRepository, view: View, node: ast.expr) -> Definition 
         return None
     here = _functions(repo, view)
     head, _, tail = raw.partition(".")
-    if head not in view.aliases and raw not in here and head != "self":
-        return None
-    if _shadowed(view, node, head):
+    known = head in view.aliases or raw in here or head == "self"
+    if not known or _shadowed(view, node, head):
         return None
     if raw in here and raw not in view.aliases:
         return _defined(view, here[raw])

@@ -25,6 +25,7 @@ _BUILTINS: Final = frozenset(
     " reversed callable id bytes divmod format hash pow slice vars".split()
 )
 _READS_FILES: Final = re.compile(r"\.(?:read_\w{1,20}|load\w{0,20}|genfromtxt|fromfile)$|^open$")
+_OUTSIDE: Final = (ast.Import, ast.ImportFrom, ast.With, ast.AsyncWith, ast.Await)
 _DEPTH: Final = 4
 
 
@@ -115,11 +116,13 @@ def own_data_tests(repo: AuditRepository, view: View) -> list[tuple[int, str]]:
             continue
         nodes = view.walk(function)
         checks = [n for n in nodes if isinstance(n, ast.Assert)]
+        if not checks or not _closed(view, function):
+            continue
         data = any(_makes_data(view, n) for n in nodes if isinstance(n, ast.Call))
         fixtures = _fixtures_of(repo, view, function)
-        if not checks or fixtures is None or not (data or fixtures):
+        if fixtures is None or not (data or fixtures):
             continue
-        if _closed(view, function) and all(_closed(v, f) for v, f in fixtures):
+        if all(_closed(v, f) for v, f in fixtures):
             found.append((function.lineno, function.name))
     return found
 
@@ -132,14 +135,14 @@ def _makes_data(view: View, call: ast.Call) -> bool:
 
 def _closed(view: View, function: AnyFunction) -> bool:
     """Tell whether a function uses nothing but its own data and the libraries of data."""
+    nodes = view.walk(function)
+    names = [n for n in nodes if isinstance(n, ast.Name)]
     own = {a.arg for a in (*function.args.args, *function.args.kwonlyargs)}
-    own |= {n.id for n in view.walk(function) if isinstance(n, ast.Name) and not _loads(n)}
-    for node in view.walk(function):
-        if isinstance(node, (ast.Import, ast.ImportFrom, ast.With, ast.AsyncWith, ast.Await)):
-            return False
-        if isinstance(node, ast.Call) and _READS_FILES.search(view.name(node)):
-            return False
-        if isinstance(node, ast.Name) and _loads(node) and node.id not in own:
+    own |= {n.id for n in names if not _loads(n)}
+    if any(isinstance(n, _OUTSIDE) for n in nodes):
+        return False
+    for node in names:
+        if _loads(node) and node.id not in own:
             if node.id in view.aliases:
                 if view.aliases[node.id].partition(".")[0] not in _MADE:
                     return False
@@ -147,7 +150,8 @@ def _closed(view: View, function: AnyFunction) -> bool:
                 imported = {a.asname or a.name for i in view.of(ast.Import) for a in i.names}
                 if node.id not in imported or node.id not in _MADE:
                     return False
-    return True
+    calls = (n for n in nodes if isinstance(n, ast.Call))
+    return not any(_READS_FILES.search(view.name(c)) for c in calls)
 
 
 def _loads(node: ast.Name) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import source
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last, walk
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
 
 _SCALARS: Final = {
     "int": (int,),
@@ -37,6 +37,8 @@ def contradiction(annotation: ast.expr | None, value: ast.expr | None) -> str:
     if annotation is None or value is None:
         return ""
     node = value.operand if isinstance(value, ast.UnaryOp) else value
+    if not isinstance(node, (ast.Constant, *_LITERALS)):
+        return ""
     name = _plain(annotation)
     if isinstance(node, ast.Constant):
         wrong = node.value not in (None, ...) and _wrong(name, node.value)
@@ -69,36 +71,55 @@ def _plain(annotation: ast.expr) -> str:
     return ""
 
 
-def wrong_returns(view: View, function: AnyFunction) -> Iterator[tuple[int, str]]:
+def returns_of(view: View) -> dict[AnyFunction, list[ast.expr]]:
+    """Values that annotated functions return, in the order of the source; none of generators."""
+    found: dict[AnyFunction, list[ast.expr]] = {}
+    for node in view.of(ast.Return):
+        value = node.value
+        if value is None or (isinstance(value, ast.Constant) and value.value is None):
+            continue
+        owner = _owner(view, node)
+        if isinstance(owner, FUNCTIONS) and owner.returns is not None:
+            found.setdefault(owner, []).append(value)
+    yields: list[ast.Yield | ast.YieldFrom] = [*view.of(ast.Yield), *view.of(ast.YieldFrom)]
+    for node_ in yields if found else ():
+        for up in view.above(node_):
+            if isinstance(up, FUNCTIONS):
+                found.pop(up, None)
+    return found
+
+
+def wrong_returns(
+    function: AnyFunction, values: Iterable[ast.expr]
+) -> Iterator[tuple[int, str]]:
     """Find returns that contradict the annotation of a function, the first only."""
     annotation = function.returns
     if annotation is None or _abstract(function):
         return
-    for node in view.walk(function):
-        if not isinstance(node, ast.Return) or node.value is None:
-            continue
-        if isinstance(node.value, ast.Constant) and node.value.value is None:
-            continue
-        what = _returned(annotation, node.value)
-        if what and _owner(view, node) is function:
+    for value in values:
+        what = _returned(annotation, value)
+        if what:
             yield function.lineno, f"is annotated `-> {source(annotation, 80)}` and returns {what}"
             return
 
 
 def _returned(annotation: ast.expr, value: ast.expr) -> str:
     """Words for a returned value that contradicts an annotation; empty when it does not."""
-    shown = f"`{source(value, 60)}`"
     if isinstance(annotation, ast.Constant):
         short = isinstance(value, (ast.Await, ast.Call)) and _returns_nothing(value)
-        return shown if annotation.value is None and not short else ""
+        return _shown(value) if annotation.value is None and not short else ""
     name = _plain(annotation)
     made = last(dotted(annotation)) in _OBJECTS and not isinstance(annotation, ast.Subscript)
     if isinstance(value, ast.Tuple):
         wrong = (name or made) and name not in ("tuple", "Tuple")
         return f"a tuple of {len(value.elts)}" if wrong else ""
     if name:
-        return shown if contradiction(annotation, value) else ""
-    return shown if made and isinstance(value, (ast.Constant, ast.Dict, ast.List)) else ""
+        return _shown(value) if contradiction(annotation, value) else ""
+    return _shown(value) if made and isinstance(value, (ast.Constant, ast.Dict, ast.List)) else ""
+
+
+def _shown(value: ast.expr) -> str:
+    return f"`{source(value, 60)}`"
 
 
 def _returns_nothing(value: ast.expr) -> bool:
@@ -122,7 +143,7 @@ def _abstract(function: AnyFunction) -> bool:
     return any(
         last(dotted(d)) in ("overload", "abstractmethod", "contextmanager")
         for d in function.decorator_list
-    ) or any(isinstance(n, (ast.Yield, ast.YieldFrom)) for n in walk(function))
+    )
 
 
 def _owner(view: View, node: ast.AST) -> ast.AST | None:

@@ -108,6 +108,12 @@ def _flask_run(view: View, call: ast.Call) -> bool:
     return "app" in owner or "flask" in owner or "server" in owner or "dash" in owner
 
 
+def _by_hand(view: View, call: ast.Call) -> bool:
+    """Tell whether a call runs only when somebody starts the file itself."""
+    block = view.main_block
+    return block is not None and any(up is block for up in view.above(call))
+
+
 def _debug(view: View, deployed: bool) -> Iterator[Hit]:  # noqa: FBT001 - one caller
     for call in view.calls:
         name = view.name(call)
@@ -121,6 +127,7 @@ def _debug(view: View, deployed: bool) -> Iterator[Hit]:  # noqa: FBT001 - one c
         elif (
             name in ("uvicorn.run", "hypercorn.run")
             and view.literal(view.arg(call, "reload")) is True
+            and (deployed or not _by_hand(view, call))
         ):
             yield Hit(
                 view.path,

@@ -75,8 +75,8 @@ def no_model_documentation(repo: AuditRepository) -> Iterator[Hit]:
     yield Hit(
         *_docs.anchor(repo),
         f"A model is trained (`{training[0]}`) and served or registered (`{used[0]}`), and no "
-        "document says what it "
-        "is for, on which data it was made, and where it fails.",
+        "model card, or section of a document like one, says together what it is for, on which "
+        "data it was made, and where it fails.",
         also=(training, used),
     )
 

@@ -48,7 +48,6 @@ from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _LEVELS: Final = frozenset(
     (
-        "debug",
         "info",
         "warning",
         "warn",
@@ -162,6 +161,8 @@ def sensitive_data_in_logs(repo: AuditRepository) -> Iterator[Hit]:
 
 def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]]:
     for call in view.calls:
+        if not _may_log(view, call):
+            continue
         name = view.name(call)
         printed = name == "print"
         if not (printed or _logs(name)) or (printed and not (serving or _answers(view, call))):
@@ -181,6 +182,16 @@ def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]
                     (scope.name if scope else "", text),
                 )
                 break
+
+
+def _may_log(view: View, call: ast.Call) -> bool:
+    """Tell fast, by the last part of its name, whether a call may log or print."""
+    if isinstance(call.func, ast.Attribute):
+        return call.func.attr in _LEVELS
+    if isinstance(call.func, ast.Name):
+        name = call.func.id
+        return name == "print" or last(view.aliases.get(name, name)) in _LEVELS
+    return True
 
 
 def _logs(name: str) -> bool:

@@ -3,7 +3,8 @@
 ## What it does
 
 Looks at pipelines and jobs that start by themselves: Airflow DAGs with a schedule, deployments of
-Prefect with a schedule, scheduled Dagster jobs, CronJobs, Argo CronWorkflows.  Reported is one
+Prefect with a schedule, scheduled Dagster jobs, CronJobs, Argo CronWorkflows, and processes that
+start commands by the clock themselves (`schedule`, APScheduler, a loop that sleeps).  Reported is one
 without a failure callback, mail, automation or hook, when no alert rule of the repository speaks
 of failed jobs.
 
@@ -80,6 +81,12 @@ _SCHEDULE: Final = ("schedule", "schedule_interval", "timetable")
 _DEPLOYS: Final = ("serve", "deploy", "build_from_flow", "to_deployment")
 _DEPLOY_KEYS: Final = ("schedule", "schedules", "cron", "interval", "rrule")
 _OUTSIDE: Final = ("kube_job_status_failed", "kube_job_failed", "failed_job", "dag_failure")
+_COMMANDS: Final = frozenset(
+    "subprocess.run subprocess.call subprocess.check_call subprocess.check_output subprocess.Popen"
+    " os.system".split()
+)
+_LOGS: Final = frozenset("error exception warning critical info print log warn".split())
+_REPORTS: Final = ("requests.post", "webhook", "sentry", "healthchecks", "pushgateway", "notify")
 _HOW: Final = {
     "Airflow": "Add `on_failure_callback` (or `email` with `email_on_failure=True`) to the DAG.",
     "Prefect": "Add `on_failure=[notify]` to the flow, or an automation on the state Failed.",
@@ -129,6 +136,10 @@ def no_failure_notification(repo: AuditRepository) -> Iterator[Hit]:
             yield from _prefect(view) if "prefect" in roots else _dagster(view)
     if not told:
         yield from _prefect_files(repo)
+    for view in views_holding(repo, "schedule", "sleep("):
+        text = repo.text(view.path)
+        if not view.module.notebook and any(w in text for w in ("subprocess", "os.system")):
+            yield from _own_scheduler(repo, view)
     yield from _cluster(repo)
 
 
@@ -161,6 +172,63 @@ def _airflow(repo: AuditRepository, view: View) -> Iterator[Hit]:
                 ": `email_on_failure` is False and there is no callback." if off else "."
             )
             yield Hit(view.path, dag.lineno, why, _HOW["Airflow"])
+
+
+def _own_scheduler(repo: AuditRepository, view: View) -> Iterator[Hit]:
+    """Find a scheduler written in Python whose jobs are commands, and a failure is only logged."""
+    text = repo.text(view.path)
+    starter = _starts_jobs(view)
+    if starter is None or _sends(repo, view) or any(w in text for w in _REPORTS):
+        return
+    for call in view.calls:
+        if view.name(call) not in _COMMANDS:
+            continue
+        function = view.function(call)
+        logs = [
+            c
+            for c in view.calls
+            if view.function(c) is function
+            and c.lineno > call.lineno
+            and last(view.name(c)) in _LOGS
+            and view.inside(c, ast.ExceptHandler, ast.If)
+        ]
+        raised = function is not None and any(True for _ in view.below(function, ast.Raise))
+        at = logs[0] if logs else call
+        if not raised and (logs or not _is_checked(view, call)):
+            how = "is only logged" if logs else "is not even looked at"
+            why = f"This process starts jobs on a schedule, and a job that fails {how}: nobody is told."
+            fix = "Send the failure to a person (mail, Slack, a failed heartbeat), and alert on it."
+            also = ((view.path, starter.lineno), (view.path, call.lineno))
+            yield Hit(view.path, at.lineno, why, fix, also=also, confidence=0.65)
+            return
+
+
+def _starts_jobs(view: View) -> ast.AST | None:
+    """Where a module starts jobs by the clock, for ever."""
+    roots = view.module.roots
+    for call in view.calls:
+        end = last(view.name(call))
+        if "schedule" in roots and end == "do":
+            return call
+        if "apscheduler" in roots and end in ("add_job", "scheduled_job"):
+            return call
+    for loop in view.of(ast.While):
+        endless = isinstance(loop.test, ast.Constant) and bool(loop.test.value)
+        inside = view.walk(loop)
+        leaves = any(isinstance(n, (ast.Break, ast.Return)) for n in inside)
+        sleeps = any(isinstance(n, ast.Call) and view.name(n) == "time.sleep" for n in inside)
+        if endless and sleeps and not leaves:
+            return loop
+    return None
+
+
+def _is_checked(view: View, call: ast.Call) -> bool:
+    """Tell whether a command that fails ends the process: an alert on it may exist."""
+    name = view.name(call)
+    raises = name in ("subprocess.check_call", "subprocess.check_output")
+    return (raises or view.literal(view.arg(call, "check")) is True) and not view.inside(
+        call, ast.Try
+    )
 
 
 def _empty(view: View, node: ast.expr) -> bool:

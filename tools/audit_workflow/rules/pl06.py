@@ -118,8 +118,31 @@ def _none(repo: AuditRepository) -> Iterator[Hit]:
     flows = [f for f in repo.flows.all if f.trains and not repo.is_aside(f.path)]
     if not flows or not (repo.stages.scoring or any(f.tool not in _BY_HAND for f in flows)):
         return
+    if _by_push(repo) or _frozen(repo):
+        return
     flow = next((f for f in flows if f.tool not in _BY_HAND), flows[0])
     yield _never(flow, flows)
+
+
+def _by_push(repo: AuditRepository) -> bool:
+    """Tell whether CI, also that of a template below the root, starts the pipeline by itself."""
+    for run in repo.runs.ci:
+        if run.automatic and run.counts:
+            for path in repo.code.closure(repo.runs.modules(run)):
+                if any(c.last in (*_RUNS, "start", "upsert") for c in repo.python[path].calls):
+                    return True
+    return False
+
+
+def _frozen(repo: AuditRepository) -> bool:
+    """Tell whether all training code learns from data sets that come with a library."""
+    roots = [repo.code.modules[p] for p in repo.code.training_scripts]
+    made = ("sklearn.datasets.load_", "sklearn.datasets.make_", "seaborn.load_dataset")
+    bundled = repo.code.calls(*(f"{m}*" for m in made))
+    reads = repo.code.calls(
+        "pandas.read_*", "polars.read_*", "polars.scan_*", "dask.dataframe.read_*"
+    )
+    return bool(roots) and bool(bundled) and not reads
 
 
 def _starts(repo: AuditRepository, path: str) -> bool:

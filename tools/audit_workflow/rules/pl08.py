@@ -46,7 +46,7 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._pipeline import views_holding
 from mlops_advisor.tools.evidence.parse.shell import Line, shell_lines
 from mlops_advisor.tools.evidence.runs import Run
-from mlops_advisor.tools.evidence.view import View
+from mlops_advisor.tools.evidence.view import View, last
 
 _TEST: Final = re.compile(
     r"(?:^|[\s;&|/(\"'])(?:pytest|py\.test|nose2|nosetests|tox|nox|behave|unittest|"
@@ -73,6 +73,13 @@ _STEP: Final = re.compile(
     r"\b(?:train\w*|fit|evaluat\w*|test\w*|deploy\w*|push|build|repro|serve|apply|register|upload|"
     r"preprocess\w*|predict\w*|pipeline|download|run|install|create|up|sync|update|publish|put|cp)\b"
 )
+_CHANGES: Final = re.compile(
+    r"(?:^|[\s/\"'])(?:create|register|deploy|build|push|upload|apply|publish|delete|rm|install|"
+    r"update|upgrade|start|stop|cp|sync|mv|add|commit|tag|submit|put|import|repro|scale|rollout|"
+    r"destroy|restart|invoke|pull|load|train\w*|set-\w+|set)(?=$|[\s\"'])|\b(?:create|register|deploy|"
+    r"update|put|start|delete)-\w+"
+)
+_PARSERS: Final = frozenset(("loads", "split", "splitlines", "search", "findall", "match", "int"))
 _TWO: Final = 2
 
 
@@ -105,26 +112,33 @@ def shell_out_unchecked(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _python(view: View) -> Iterator[Hit]:
-    found: dict[object, list[tuple[ast.Call, str]]] = {}
+    """Each call that changes something; of those that only ask, one a function."""
+    asking: dict[object, list[tuple[ast.Call, str]]] = {}
     for call in view.calls:
         what = _unchecked(view, call)
-        if what:
-            found.setdefault(view.function(call), []).append((call, what))
-    for calls in found.values():
-        call, what = calls[0]
-        more = "" if len(calls) == 1 else f" So do {len(calls) - 1} more calls here."
-        command = _command(view, call)
-        shown = f" of `{command[:80]}`" if command else ""
-        why = f"`{what}` throws away the exit status{shown}: a failure goes unseen.{more}"
-        fix = "Use `subprocess.run([...], check=True)`, which raises when the command fails."
-        also = tuple((view.path, c.lineno) for c, _ in calls[1:])
-        yield Hit(view.path, call.lineno, why, fix, also=also)
+        if what and _CHANGES.search(_command(view, call)):
+            yield _thrown(view, [(call, what)])
+        elif what:
+            asking.setdefault(view.function(call), []).append((call, what))
+    for calls in asking.values():
+        yield _thrown(view, calls)
+
+
+def _thrown(view: View, calls: list[tuple[ast.Call, str]]) -> Hit:
+    call, what = calls[0]
+    more = "" if len(calls) == 1 else f" So do {len(calls) - 1} more calls here."
+    command = _command(view, call)
+    shown = f" of `{command[:80]}`" if command else ""
+    why = f"`{what}` throws away the exit status{shown}: a failure goes unseen.{more}"
+    fix = "Use `subprocess.run([...], check=True)`, which raises when the command fails."
+    also = tuple((view.path, c.lineno) for c, _ in calls[1:])
+    return Hit(view.path, call.lineno, why, fix, also=also)
 
 
 def _command(view: View, call: ast.Call) -> str:
     node = call.args[0] if call.args else None
     if isinstance(node, ast.List):
-        return " ".join(view.string(e) or "..." for e in node.elts[:6])
+        return " ".join(view.string(e) or "..." for e in node.elts[:20])
     return view.string(node)
 
 
@@ -159,7 +173,11 @@ def _result_used(view: View, call: ast.Call) -> bool:
 
 
 def _read_later(view: View, name: str, call: ast.Call) -> bool:
-    """Tell whether the status in a variable is looked at; its output alone does not count."""
+    """Tell whether the status in a variable is looked at.
+
+    Its output alone counts only when the command asks, and what it says is examined.
+    """
+    asks = not _CHANGES.search(_command(view, call))
     scope = view.function(call)
     status = view.name(call) != "subprocess.run"
     for node in view.of(ast.Name):
@@ -174,6 +192,20 @@ def _read_later(view: View, name: str, call: ast.Call) -> bool:
             return True
         if parent.attr in ("returncode", "check_returncode"):
             return True
+        if asks and parent.attr in ("stdout", "stderr") and _examined(view, parent):
+            return True
+    return False
+
+
+def _examined(view: View, node: ast.AST) -> bool:
+    """Tell whether an output is more than shown: searched, parsed, compared."""
+    for up in view.above(node):
+        if isinstance(up, (ast.Compare, ast.If, ast.Return, ast.BoolOp)):
+            return True
+        if isinstance(up, ast.Call) and last(view.name(up)) in _PARSERS:
+            return True
+        if isinstance(up, ast.stmt):
+            return isinstance(up, (ast.Assign, ast.For))
     return False
 
 

@@ -6,7 +6,8 @@ Looks at caches whose key says nothing of what the step reads: Flyte tasks with 
 `cache_version`, Prefect tasks cached for ever by their inputs, pipelines of Vertex and Kubeflow
 with caching on although a step ingests data, SageMaker caches without end, DVC stages that download
 without a dependency, `joblib.Memory` on functions that read data, CI caches of data or models under
-a constant key.
+a constant key; steps of Azure ML that are reused although they look up the latest data themselves,
+and environments that are taken by name without a version.
 
 ## Why is this bad?
 
@@ -43,6 +44,10 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._cache_azure import (
+    latest_environments,
+    reused_steps,
+)
 from mlops_advisor.tools.audit_workflow.rules._pipeline import (
     Task,
     definition,
@@ -69,7 +74,17 @@ _DOWNLOAD: Final = re.compile(
     r"(?:^|[\s;&|])(?:wget|curl|aws s3|gsutil|kaggle|gdown)\s|download|ingest|fetch"
 )
 _CACHED: Final = re.compile(r"\b(?:data|models?|datasets?|artifacts?|mlruns)\b", re.IGNORECASE)
-_ROOTS: Final = ("flytekit", "prefect", "kfp", "sagemaker", "joblib", "google", "zenml")
+_ROOTS: Final = (
+    "flytekit",
+    "prefect",
+    "kfp",
+    "sagemaker",
+    "joblib",
+    "google",
+    "zenml",
+    "azureml",
+    "azure",
+)
 
 
 @rule(
@@ -97,6 +112,9 @@ def stale_cache(repo: AuditRepository) -> Iterator[Hit]:
                 yield from _prefect(repo, view, task)
         yield from _pipelines(repo, view)
         yield from _memory(repo, view)
+        if "azureml" in view.module.roots or "azure" in view.module.roots:
+            yield from reused_steps(repo, view)
+    yield from latest_environments(repo)
     yield from _dvc(repo)
     yield from _ci(repo)
 

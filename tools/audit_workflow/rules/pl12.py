@@ -75,8 +75,9 @@ _ARN: Final = re.compile(
 )
 _LOCALHOST: Final = re.compile(r"https?://(?:localhost|127\.0\.0\.1)(?::\d{2,5})?")
 _NEEDLES: Final = (
-    "/home/", "/Users/", "/content/", "localhost", "amazonaws.com", "arn:aws", ".azure", ".azmk8s.io",
-    "herokuapp.com", ".ngrok", "onrender.com", "a.run.app", "cloudfunctions.net", ".on.aws",
+    "/home/", "/Users/", "/content/", "localhost", "amazonaws.com", "arn:aws", ".azure",
+    ".azmk8s.io", "herokuapp.com", ".ngrok", "onrender.com", "a.run.app",
+    "cloudfunctions.net", ".on.aws",
 )  # fmt: skip
 # Both begin with a plain character, which is found fast.
 _NUMBERS: Final = re.compile(r"\.\d{1,3}\.\d{1,3}\.\d")
@@ -174,6 +175,8 @@ def _once(
         line, what = places[0]
         more = f"; {len(places) - 1} more like it here" if len(places) > 1 else ""
         also = tuple((path, n) for n, _ in places[1:6] if n != line)
+        if notebook:
+            also, line = tuple(dict.fromkeys((path, n) for n, _ in places))[:5], 0
         low = LOW if all(_KINDS["local"] in w for _, w in places) else None
         yield Hit(path, line, f"{what}{more}.", also=also, severity=low)
 

@@ -5,7 +5,8 @@
 Compares both sides of what one part of the repository calls by name in another: names in code,
 functions and their arguments, command-line flags and the script that takes them, make targets,
 files that images and workflows copy or start, build arguments, jobs, outputs of steps, ports,
-entry points, keys of configuration files, parameters and answers of services.
+entry points, keys of configuration files, of stored documents and messages, parameters and answers
+of services, variables of pipelines; and names that only one branch gives a value.
 
 ## Why is this bad?
 
@@ -39,8 +40,10 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._broken_commands import broken_commands
 from mlops_advisor.tools.audit_workflow.rules._broken_contract import broken_contract
 from mlops_advisor.tools.audit_workflow.rules._broken_deploy import broken_deploy
+from mlops_advisor.tools.audit_workflow.rules._broken_documents import broken_documents
 from mlops_advisor.tools.audit_workflow.rules._broken_images import broken_images
 from mlops_advisor.tools.audit_workflow.rules._broken_names import broken_names
+from mlops_advisor.tools.audit_workflow.rules._broken_variables import broken_variables
 from mlops_advisor.tools.audit_workflow.rules._broken_workflows import broken_workflows
 
 
@@ -68,3 +71,5 @@ def undefined_or_broken_reference(repo: AuditRepository) -> Iterator[Hit]:
     yield from broken_deploy(repo)
     yield from broken_workflows(repo)
     yield from broken_contract(repo)
+    yield from broken_variables(repo)
+    yield from broken_documents(repo)

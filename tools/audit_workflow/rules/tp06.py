@@ -41,7 +41,11 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _docs, _testing_hooks
 from mlops_advisor.tools.audit_workflow.rules._docs import source
-from mlops_advisor.tools.audit_workflow.rules._testing_types import contradiction, wrong_returns
+from mlops_advisor.tools.audit_workflow.rules._testing_types import (
+    contradiction,
+    returns_of,
+    wrong_returns,
+)
 from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted
 
 _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
@@ -95,6 +99,8 @@ def _none(repo: AuditRepository) -> Iterator[Hit]:
 def _defaults(function: AnyFunction) -> list[tuple[ast.arg, ast.expr | None]]:
     """Parameters of a function that have a default, with it."""
     arguments = function.args
+    if not arguments.defaults and not arguments.kw_defaults:
+        return []
     plain = [*arguments.posonlyargs, *arguments.args]
     return [
         *zip(plain[len(plain) - len(arguments.defaults) :], arguments.defaults, strict=True),
@@ -122,13 +128,14 @@ def _mutable(view: View) -> Iterator[Hit]:
 
 
 def _types(view: View) -> Iterator[Hit]:
+    returned = returns_of(view)
     for function in view.functions:
         for argument, default in _defaults(function):
             why = contradiction(argument.annotation, default)
             if why:
                 what = f"`{argument.arg}` of `{function.name}`"
                 yield _mismatch(view.path, argument.lineno, what, why)
-        for line, why in wrong_returns(view, function):
+        for line, why in wrong_returns(function, returned.get(function, ())):
             yield _mismatch(view.path, line, f"`{function.name}`", why)
     for node in view.of(ast.AnnAssign):
         why = contradiction(node.annotation, node.value)
