@@ -35,6 +35,16 @@ def found(source: str, text: str = "", *, incomplete: bool = False) -> list[tupl
             "try:\n    x = f()\nexcept ValueError as e:\n    print(e)\nprint(x)\ndef f(): pass\n",
             [("f", 2, "late"), ("x", 5, "maybe")],
         ),
+        ("def f(a):\n    if a:\n        x = 1\n    return x\n", [("x", 4, "branch")]),
+        ("a = [1]\nif a:\n    x = 1\nprint(x)\n", [("x", 4, "branch")]),
+        (
+            "def f(a):\n    if a:\n        x = y = 1\n    return x + y\n",
+            [("x", 4, "branch")],  # once a branch
+        ),
+        (
+            "from contextlib import suppress as s\nwith s(OSError):\n    import a\n    x = a.b\n\nprint(x)\n",
+            [("x", 6, "branch")],
+        ),
     ],
 )
 def test_uses_without_a_binding_are_told(source: str, expected: list[tuple[str, int, str]]) -> None:

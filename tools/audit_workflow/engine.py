@@ -105,7 +105,7 @@ def _examine_modules(
     for done, path in enumerate(repo.python):
         if repo.late():
             break
-        text = repo.text(path)
+        text = repo.code_text(path)
         test = is_test_path(path)
         wanted = [
             r

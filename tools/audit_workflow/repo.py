@@ -37,6 +37,7 @@ class AuditRepository(Repository):
         self.as_of = as_of
         self.knowledge = knowledge
         self.documentation = documentation
+        self._cells: dict[str, str] = {}
 
     # --- practices: the same probes as assess_maturity --------------------------------------
 
@@ -70,13 +71,26 @@ class AuditRepository(Repository):
 
     # --- code -------------------------------------------------------------------------------
 
+    def code_text(self, path: str) -> str:
+        """Text of a module; of a notebook that of its code cells, magics included."""
+        if not path.endswith(".ipynb"):
+            return self.text(path)
+        found = self._cells.get(path)
+        if found is None:
+            book = self.notebooks.get(path)
+            found = self._cells[path] = "\n".join(book.written) if book is not None else ""
+        return found
+
     def views(self, *words: str, tests: bool = False) -> Iterator[View]:
         """Trees of modules and notebooks whose text holds one of some words, by path.
 
         Tests are left out unless asked for.  Take words that are rare: see `rule(each=...)`.
         """
         for path in self.python:
-            if any(w in self.text(path) for w in words) and (tests or not is_test_path(path)):
+            if not tests and is_test_path(path):
+                continue
+            text = self.code_text(path)
+            if any(w in text for w in words):
                 view = self.view(path)
                 if view is not None:
                     yield view

@@ -20,10 +20,11 @@ from mlops_advisor.tools.evidence.parse.notebook import (
     notebook_tree,
     parse_notebook,
 )
-from mlops_advisor.tools.evidence.parse.python import parse_with_tree, tolerant_tree
+from mlops_advisor.tools.evidence.parse.python import parse_with_tree
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 from mlops_advisor.tools.evidence.parse.requirements import Requirements, parse_requirements
 from mlops_advisor.tools.evidence.parse.shell import Instruction, Line, dockerfile, make_targets
+from mlops_advisor.tools.evidence.parse.syntax import tolerant_tree
 from mlops_advisor.tools.evidence.parse.terraform import Block, parse_terraform
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.parse.yaml_tree import YamlFile, parse_yaml

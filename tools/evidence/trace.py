@@ -134,7 +134,19 @@ def trace(repo: Repository, view: View) -> Trace:
 
 
 def _concerned(repo: Repository, path: str) -> bool:
-    """Tell whether a module is worth following."""
+    """Tell whether a module is worth following; asked by many rules, so kept."""
+    known = _kept(repo)
+    if path not in known:
+        known[path] = _is_concerned(repo, path)
+    return known[path]
+
+
+@shared
+def _kept(_repo: Repository) -> dict[str, bool]:
+    return {}
+
+
+def _is_concerned(repo: Repository, path: str) -> bool:
     text = repo.text(path)
     if any(w in text for w in _WORDS):
         return True

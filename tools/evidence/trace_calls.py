@@ -257,8 +257,8 @@ def _items(m: Machine, base: Value, how: str) -> Value:
 
 
 _BUILTINS: Final = frozenset(
-    "zip enumerate dict types.SimpleNamespace argparse.Namespace list tuple tqdm tqdm.tqdm range len"
-    " print isinstance type int float".split()
+    "zip enumerate dict types.SimpleNamespace argparse.Namespace list tuple tqdm tqdm.tqdm range"
+    " len print isinstance type int float".split()
 )
 
 

@@ -334,10 +334,16 @@ class Trace:
     events: tuple[Event, ...] = ()
     complete: bool = True
     labels: Mapping[int, str] = field(default_factory=dict)
+    _known: dict[tuple[type, ...], list[Any]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def of(self, *types: type[E]) -> list[E]:
         """Events of some types, in order."""
-        return [e for e in self.events if isinstance(e, types)]
+        found = self._known.get(types)
+        if found is None:
+            found = self._known[types] = [e for e in self.events if isinstance(e, types)]
+        return found[:]
 
     def label(self, value: Value, default: str = "the data") -> str:
         """Name that a value was given in the program, or that of what it was made from."""

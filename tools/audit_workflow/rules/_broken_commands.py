@@ -13,8 +13,8 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     alike,
     anywhere,
     closest,
-    exists,
     folders,
+    held,
     may_appear,
     plain,
 )
@@ -268,7 +268,7 @@ def _targets(repo: AuditRepository) -> Iterator[Hit]:
                 continue
             for word in words[1:]:
                 if _TARGET.match(word) and "=" not in word and word not in known | phony:
-                    if exists(repo, word) and word in folders(repo):
+                    if held(repo, word) and word in folders(repo):
                         continue
                     near = closest(word, sorted(known))
                     hint = f" It has `{near}`." if near else ""
@@ -302,7 +302,7 @@ def _prerequisites(repo: AuditRepository) -> Iterator[Hit]:
                     _TARGET.match(need)
                     and "." not in need
                     and need not in targets
-                    and not exists(repo, need)
+                    and not held(repo, need)
                     and name != ".PHONY"
                     and not re.search(rf"^{re.escape(need)}\s*[:?+]?=", text, re.MULTILINE)
                 ):

@@ -12,8 +12,8 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline import views_holding
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     closest,
-    exists,
     folder_of,
+    held,
     join,
     may_appear,
     plain,
@@ -188,7 +188,7 @@ def _environment(repo: AuditRepository, path: str, doc: Node) -> Iterator[Hit]:
         node = doc.child(key)
         if node is not None and plain(node.text):
             target = join(folder_of(path), node.text)
-            if not exists(repo, target) and not may_appear(repo, target):
+            if not held(repo, target) and not may_appear(repo, target):
                 yield Hit(path, node.line, f"There is no `{target}`.", severity=HIGH)
 
 
@@ -299,7 +299,12 @@ def _inputs(
         made = any(
             target == o or target.startswith(o + "/") or o.startswith(target + "/") for o in outs
         )
-        if not made and target != "!" and not exists(repo, target) and not may_appear(repo, target):
+        if (
+            not made
+            and target != "!"
+            and not held(repo, target)
+            and not may_appear(repo, target)
+        ):
             code = target.endswith((".py", ".sh", ".yaml", ".json"))
             why = f"`{name}` depends on `{target}`, which is not here and no stage makes."
             yield Hit(path, node.line, why, severity=HIGH if code else MEDIUM, confidence=0.8)

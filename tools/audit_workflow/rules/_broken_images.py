@@ -12,9 +12,9 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     WRITTEN,
     anywhere,
-    exists,
     folder_of,
     folders,
+    held,
     join,
     may_appear,
     plain,
@@ -184,7 +184,7 @@ def _actions(repo: AuditRepository) -> Iterator[Hit]:
             node = step.inputs.child("build-args")
             file = step.inputs.text_at("file")
             context = step.inputs.text_at("context")
-            if file and plain(file) and not repo.runs.file_named(file) and not exists(repo, file):
+            if file and plain(file) and not repo.runs.file_named(file) and not held(repo, file):
                 line = (step.inputs.child("file") or step.inputs).line
                 if not may_appear(repo, file.removeprefix("./")):
                     yield Hit(job.path, line, f"There is no `{file}` to build.", severity=HIGH)
@@ -270,7 +270,7 @@ def _built(repo: AuditRepository, path: str, build: Node) -> Iterator[Hit]:
         yield Hit(path, line, f"There is no folder `{folder}` to build from.", severity=HIGH)
         return
     target = join(folder, name)
-    if not exists(repo, target):
+    if not held(repo, target):
         line = (build.child("dockerfile") or build).line
         if build.child("dockerfile_inline") is None and not may_appear(repo, target):
             why = f"There is no `{target}` to build from."
@@ -289,7 +289,7 @@ def _mounted(repo: AuditRepository, path: str, name: str, service: Node) -> Iter
         if not source.startswith(("./", "../")) or not plain(source):
             continue
         target = join(folder_of(path), source)
-        absent = target != "!" and not exists(repo, target) and not may_appear(repo, target)
+        absent = target != "!" and not held(repo, target) and not may_appear(repo, target)
         if absent and target.lower().endswith(WRITTEN):
             why = f"`{name}` mounts `{source}`, which does not exist: an empty folder appears."
             yield Hit(path, volume.line, why, severity=MEDIUM, confidence=0.85)

@@ -10,7 +10,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     closest,
-    exists,
+    held,
     join,
     may_appear,
     plain,
@@ -188,10 +188,10 @@ def _uses(repo: AuditRepository, root: str, path: str, job: Node) -> Iterator[Hi
         if uses is not None and uses.text.startswith("./") and not elsewhere:
             target = join(root, uses.text.partition("@")[0])
             there = (
-                exists(repo, target)
+                held(repo, target)
                 if target.endswith((".yml", ".yaml"))
                 else any(
-                    exists(repo, f"{target}/{n}")
+                    held(repo, f"{target}/{n}")
                     for n in ("action.yml", "action.yaml", "Dockerfile")
                 )
             )
@@ -205,7 +205,7 @@ def _uses(repo: AuditRepository, root: str, path: str, job: Node) -> Iterator[Hi
             file = node.get("with", key)
             if file is not None and plain(file.text) and not elsewhere:
                 target = join(root, file.text)
-                if not exists(repo, target) and not may_appear(repo, target):
+                if not held(repo, target) and not may_appear(repo, target):
                     yield Hit(
                         path, file.line, f"There is no `{target}`.", severity=HIGH, confidence=0.85
                     )
@@ -215,7 +215,7 @@ def _folder(repo: AuditRepository, root: str, path: str, node: Node) -> Iterator
     target = join(root, node.text)
     text = repo.text(path)
     made = "git clone" in text or "mkdir" in text or "unzip" in text or "cookiecutter" in text
-    if target and not exists(repo, target) and not may_appear(repo, target) and not made:
+    if target and not held(repo, target) and not may_appear(repo, target) and not made:
         why = f"There is no folder `{target}` to work in."
         yield Hit(path, node.line, why, severity=HIGH, confidence=0.85)
 

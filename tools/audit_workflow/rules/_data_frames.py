@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
@@ -19,6 +20,7 @@ READERS: Final = frozenset(
     " read_sql_query read_sql_table read_gbq read_hdf read_orc read_delta scan_csv scan_parquet"
     " read_ndjson read_database loadtxt genfromtxt read_fwf read_xml".split()
 )
+_READS: Final = READERS | frozenset("load csv parquet json table format jdbc sql query".split())
 _FRAMES: Final = frozenset(
     "pandas polars dask cudf modin geopandas numpy pyspark spark vaex awswrangler ray".split()
 )
@@ -36,7 +38,18 @@ _FEATURES_KEY: Final = re.compile(
 )
 _CONFIGS: Final = (".yaml", ".yml", ".json", ".toml")
 _MAX_CONFIG: Final = 100_000
+_CACHED: Final = 4_096
 _MAX_NAME: Final = 80
+
+
+@lru_cache(_CACHED)
+def _names_target(key: str) -> bool:
+    return _TARGET_KEY.match(key) is not None
+
+
+@lru_cache(_CACHED)
+def _names_features(key: str) -> bool:
+    return _FEATURES_KEY.match(key) is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +96,7 @@ def written(node: ast.AST | None, limit: int = 200) -> str:
 def is_read(view: View, call: ast.Call) -> bool:
     """Tell whether a call reads a table from a file or a database."""
     func = call.func
-    if not isinstance(func, ast.Attribute):
+    if not isinstance(func, ast.Attribute) or func.attr not in _READS:
         return False
     if func.attr in READERS:
         return True
@@ -153,7 +166,7 @@ def _targets_in(view: View) -> Iterator[tuple[str, int]]:
             name = one.id if isinstance(one, ast.Name) else last(dotted(one))
             if name and _TARGET_NAME.match(name):
                 yield from _column_of(view, value)
-            if name and _TARGET_KEY.match(name):
+            if name and _names_target(name):
                 yield from _named_by(value)
     for keyword in view.of(ast.keyword):
         if keyword.arg and _TARGET_KEY.match(keyword.arg):
@@ -203,10 +216,10 @@ def configured(repo: Repository) -> tuple[Named, ...]:
         for root in roots:
             for key, node in root.walk() if root is not None else ():
                 name = key.rpartition(".")[2]
-                if _TARGET_KEY.match(name) and node.text and len(node.text) < _MAX_NAME:
+                if _names_target(name) and node.text and len(node.text) < _MAX_NAME:
                     line = node.line or repo.line_of(path, f'"{key}"') or 1
                     found.append(Named(path, line, (node.text,), name))
-                elif _FEATURES_KEY.match(name) and node.items:
+                elif _names_features(name) and node.items:
                     names = tuple(i.text for i in node.items if i.text)
                     if len(names) == len(node.items):
                         line = node.line or repo.line_of(path, f'"{key}"') or 1

@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import is_features_name, targets, written
 from mlops_advisor.tools.audit_workflow.rules._data_scope import is_frame, scope_of
 from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
@@ -271,8 +272,8 @@ def _fillna(view: View, call: ast.Call, func: ast.Attribute) -> Iterator[Hit]:
     number = view.literal(value) if value is not None else None
     if isinstance(number, (int, float)) and not isinstance(number, bool):
         what = f"every missing value of every column becomes {number}"
-    elif isinstance(value, ast.Call) and last(dotted(value.func)) in ("mean", "median", "mode"):
-        what = f"every missing value becomes the {last(dotted(value.func))} of these very data"
+    elif isinstance(value, ast.Call) and called(value) in ("mean", "median", "mode"):
+        what = f"every missing value becomes the {called(value)} of these very data"
     else:
         return
     if _counted(view, call):

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import listed
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted
 
 _PAIRS: Final = {
     "train_test_split": (0, 1),
@@ -88,7 +89,7 @@ def pairs_of(view: View) -> list[Pair]:
     reader = _Reader(view)
     gone = frozenset(dropped_anywhere(view))
     found: dict[tuple[int, str], Pair] = {}
-    calls = [c for c in view.calls if last(dotted(c.func)) in _PAIRS]
+    calls = [c for c in view.calls if called(c) in _PAIRS]
     for call in calls[:_MAX_PAIRS]:
         x, y = _given(call)
         if x is None or y is None:
@@ -97,7 +98,7 @@ def pairs_of(view: View) -> list[Pair]:
         features = reader.features(x, call, 0)
         if target is not None and features is not None:
             name, frame, line = target
-            if last(dotted(call.func)) == "train_test_split" and name in gone:
+            if called(call) == "train_test_split" and name in gone:
                 continue  # taken out after the split; the fit tells
             pair = Pair(call.lineno, features, name, frame, line, view.scope(call))
             found.setdefault((features.line, name), pair)
@@ -106,7 +107,7 @@ def pairs_of(view: View) -> list[Pair]:
 
 def _given(call: ast.Call) -> tuple[ast.expr | None, ast.expr | None]:
     """Features and target that a call is given, by place or by name."""
-    at_x, at_y = _PAIRS[last(dotted(call.func))]
+    at_x, at_y = _PAIRS[called(call)]
     x = call.args[at_x] if len(call.args) > at_x else _named(call, _X_NAMES)
     y = call.args[at_y] if len(call.args) > at_y else _named(call, _Y_NAMES)
     return x, y
@@ -162,7 +163,7 @@ class _Reader:
             target, value = node.targets[0], node.value
             if not isinstance(target, ast.Tuple) or not isinstance(value, ast.Call):
                 continue
-            if last(dotted(value.func)) == "train_test_split":
+            if called(value) == "train_test_split":
                 scope = self.view.scope(node)
                 for i, element in enumerate(target.elts):
                     if isinstance(element, ast.Name):
@@ -297,7 +298,7 @@ class _Reader:
         if given is None:
             return None
         value, where = given
-        if isinstance(value, ast.Call) and _READS.match(last(dotted(value.func))):
+        if isinstance(value, ast.Call) and _READS.match(called(value)):
             line = getattr(where, "lineno", value.lineno)
             found: Features | None = Features(line, node.id, frozenset(), rest=True)
         else:

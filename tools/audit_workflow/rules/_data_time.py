@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import configured, text_list
 from mlops_advisor.tools.audit_workflow.rules._dataflow import in_product, product, same_file
 from mlops_advisor.tools.evidence.code import is_test_path
@@ -23,7 +24,7 @@ from mlops_advisor.tools.evidence.trace import (
     ancestors,
     rows_of,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, dotted
 
 _DATE_WORDS: Final = frozenset("date time timestamp day month year week datetime ds ts".split())
 # Names that say it alone, ...
@@ -163,7 +164,7 @@ def _sign_in(view: View) -> Sign | None:
         weak = not any(_LAGGED.search(n) for n in found)
         return Sign(view.path, lines[found[0]], f"features look back in time ({shown})", weak)
     for call in view.calls:
-        if _SEQUENCES.match(last(dotted(call.func)) or dotted(call.func)):
+        if _SEQUENCES.match(called(call) or dotted(call.func)):
             how = f"`{dotted(call.func)}` cuts windows out of a series"
             return Sign(view.path, call.lineno, how)
     return None
@@ -182,7 +183,7 @@ def _columns(view: View) -> Iterator[tuple[str, int]]:
         if isinstance(subscript.slice, ast.Constant) and isinstance(subscript.slice.value, str):
             yield subscript.slice.value, subscript.lineno
     for call in view.calls:
-        short = last(dotted(call.func))
+        short = called(call)
         if short in _COLUMN_CALLS and call.args and isinstance(call.args[0], ast.Constant):
             yield str(call.args[0].value), call.lineno
         elif short == "assign":
@@ -231,10 +232,16 @@ def _same(one: str, other: str) -> bool:
     return a == b and len(a) >= _MIN_TABLE and "{}" not in a
 
 
+@shared
+def _keys(repo: Repository) -> frozenset[str]:
+    return frozenset(n.key for n in configured(repo) if n.key)
+
+
 def _from_config(repo: AuditRepository, path: str) -> Sign | None:
     """Find a list of features in a configuration whose key the module reads."""
     text = repo.text(path)
-    places = [n for n in configured(repo) if n.key and n.key in text]
+    keys = {k for k in _keys(repo) if k in text}
+    places = [n for n in configured(repo) if n.key in keys] if keys else []
     folder = path.partition("/")[0]
     for named in places:
         near = len(places) == 1 or named.path.partition("/")[0] in (folder, named.path)

@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._docs_schedules import contradiction
 from mlops_advisor.tools.evidence.view import AnyFunction, View, last, strings_in
 
@@ -58,8 +59,8 @@ def contradictions(repo: AuditRepository, view: View) -> Iterator[Hit]:
     if view.module.notebook or not any(w in words for w in _SPLITS):
         return
     lines = repo.lines(view.path)
-    for call in view.calls:
-        hit = _split(view, call, lines) if _may_split(view, call) else None
+    for call in ending(view, _SPLITS):
+        hit = _split(view, call, lines)
         if hit is not None:
             yield hit
 
@@ -143,15 +144,6 @@ def _schedule(view: View) -> Iterator[Hit]:
 
 
 # --- values -----------------------------------------------------------------------------------
-
-
-def _may_split(view: View, call: ast.Call) -> bool:
-    """Tell fast, by the last part of its name, whether a call may split or validate."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr in _SPLITS
-    if isinstance(call.func, ast.Name):
-        return last(view.aliases.get(call.func.id, call.func.id)) in _SPLITS
-    return True
 
 
 def _split(view: View, call: ast.Call, lines: list[str]) -> Hit | None:

@@ -156,7 +156,8 @@ def _repeats(repo: AuditRepository, told: set[str]) -> Iterator[Hit]:
         for index, path in enumerate(paths):
             for other in paths[index + 1 :]:
                 one, two = lines[path], lines[other]
-                if min(len(one), len(two)) < _MIN_LINES:
+                least = min(len(one), len(two))
+                if least < _MIN_LINES or least < _SAME * max(len(one), len(two)):
                     continue
                 if len(one & two) >= _SAME * len(one | two):
                     copy, first = _which(repo, path, other)

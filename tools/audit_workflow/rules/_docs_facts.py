@@ -219,8 +219,8 @@ def _listening(repo: Repository) -> frozenset[str]:
         found.update(_NUMBER.findall(node.text[:80]))
     for module in repo.code.product.values():
         for call in module.calls:
-            value = call.kwargs.get("port")
-            if call.last in ("run", "serve", "launch") and isinstance(value, int):
+            value = call.kwargs.get("port") if call.kwargs else None
+            if isinstance(value, int) and call.last in ("run", "serve", "launch"):
                 found.add(f"{value}")
     return frozenset(found)
 

@@ -10,6 +10,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gate_projects import has_gate, project_of
 from mlops_advisor.tools.audit_workflow.rules._gates import (
     Release,
@@ -189,7 +190,7 @@ def _place(
     function = one.view.function(one.call)
     if function is not None:
         for where, site in sites(repo, one.view, function):
-            step = last(dotted(site).removesuffix("()"))
+            step = step_of(site)
             measured = _measured_before(where, site)
             if measured:
                 words = f"Step `{step}`, which follows `{measured}` in the pipeline,"
@@ -206,7 +207,7 @@ def _measured_before(view: View, site: ast.Call) -> str:
     if not any(n in _PIPELINES for n in names):
         return ""
     for call in calls_in(view, flow):
-        name = last(dotted(call).removesuffix("()"))
+        name = step_of(call)
         if call.lineno < site.lineno and _EVALUATES.search(name.lower()):
             return name
     return ""

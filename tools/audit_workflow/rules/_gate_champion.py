@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gate_compare import LOSSES, SCORES, metric_part
 from mlops_advisor.tools.audit_workflow.rules._gates import stops
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
@@ -139,7 +140,7 @@ def _of_call(view: View, value: ast.Call) -> list[ast.expr | None]:
 
 
 def _own(view: View, call: ast.Call) -> AnyFunction | None:
-    name = last(dotted(call).removesuffix("()"))
+    name = step_of(call)
     return next((f for f in view.functions if f.name == name), None)
 
 

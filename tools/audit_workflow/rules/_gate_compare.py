@@ -77,6 +77,9 @@ def _itself(view: View, node: ast.If) -> Iterator[Hit]:
             left, ast.Constant
         ):
             continue
+        alike = left.__class__ is right.__class__
+        if not alike and not _same_source(view, left, right):
+            continue
         texts = ast.unparse(left), ast.unparse(right)
         if not any(
             is_metric(w) or metric_part(w)
@@ -136,10 +139,10 @@ def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]
     test = node.test
     if not isinstance(test, ast.Compare) or len(test.comparators) != 1:
         return
-    inside = {c for s in node.body for c in view.walk(s) if isinstance(c, ast.Call)} & released
-    left, right = ast.unparse(test.left).lower(), ast.unparse(test.comparators[0]).lower()
+    inside = any(c in released for s in node.body for c in view.walk(s))
     if not inside or not isinstance(test.ops[0], (ast.Lt, ast.LtE, ast.Gt, ast.GtE)):
         return
+    left, right = ast.unparse(test.left).lower(), ast.unparse(test.comparators[0]).lower()
     wants_more = isinstance(test.ops[0], (ast.Gt, ast.GtE))
     words = [re.sub(r"\W{1,40}", "_", t) for t in (left, right)]
     if _NEW.search(words[0]) and OLD.search(words[1]):
@@ -163,6 +166,8 @@ def _swapped(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]
 
 def _first_exempt(view: View, node: ast.If, released: set[ast.Call]) -> Iterator[Hit]:
     """Report a branch for the first version that releases without looking at a metric."""
+    if not any(c in released for s in node.body for c in view.walk(s)):
+        return
     text = ast.unparse(node.test)
     empty = (
         text.startswith("not ")

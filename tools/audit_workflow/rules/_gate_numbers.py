@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, Hit
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gate_compare import metric_part
 from mlops_advisor.tools.audit_workflow.rules._gate_projects import project_of
 from mlops_advisor.tools.audit_workflow.rules._gates import fails, releases, training_paths
@@ -125,10 +126,7 @@ def _default(view: View, node: ast.Name) -> int:
     if not isinstance(default, ast.Constant) or not isinstance(default.value, float):
         return 0
     given = any(
-        k.arg == node.id
-        for c in view.calls
-        if last(dotted(c).removesuffix("()")) == function.name
-        for k in c.keywords
+        k.arg == node.id for c in view.calls if step_of(c) == function.name for k in c.keywords
     )
     return 0 if given else default.lineno
 

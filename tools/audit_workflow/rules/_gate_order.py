@@ -9,6 +9,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gates import gated, releases
 from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in, reach
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
@@ -71,7 +72,7 @@ def _measures(view: View, call: ast.Call) -> bool:
         name.startswith("sklearn.metrics.")
         or end == "evaluate"
         or (end.endswith("_score") and is_metric(end))
-        or bool(_EVALUATE_WORDS.search(last(dotted(call).removesuffix("()")).lower()))
+        or bool(_EVALUATE_WORDS.search(step_of(call).lower()))
     )
 
 
@@ -99,7 +100,7 @@ def _steps(repo: AuditRepository, view: View) -> Iterator[Hit]:
 
 
 def _role(repo: AuditRepository, view: View, call: ast.Call) -> str:
-    name = last(dotted(call).removesuffix("()")).lower()
+    name = step_of(call).lower()
     target = callee(repo, view, call)
     if target is None:
         return ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in
 from mlops_advisor.tools.evidence.models import Outcome, Strength
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
@@ -111,9 +112,11 @@ def releases(view: View) -> list[Release]:
     found = []
     for call in view.calls:
         bare = call.func
-        if (getattr(bare, "attr", "") or getattr(bare, "id", "")) not in _ENDS:
-            continue
-        kind = _kind(view, call)
+        if isinstance(bare, ast.Attribute):
+            end = bare.attr
+        else:
+            end = bare.id if isinstance(bare, ast.Name) else ""
+        kind = _kind(view, call) if end in _ENDS else ""
         if kind:
             found.append(Release(view, call, kind, last(view.name(call))))
     return sorted(found, key=lambda r: r.line)
@@ -158,7 +161,7 @@ def _deploys(view: View, call: ast.Call, name: str) -> bool:
 
 def _own_registry(view: View, call: ast.Call) -> bool:
     """Tell whether a row, document or key of the repository's own registry is written."""
-    end = last(dotted(call).removesuffix("()"))
+    end = step_of(call)
     owner = call.func.value if isinstance(call.func, ast.Attribute) else None
     made = view.settled(owner)
     texts = [ast.unparse(n)[:200] for n in (owner, made) if n is not None]
@@ -290,9 +293,25 @@ def gated(repo: AuditRepository, release: Release) -> bool:
     view = release.view
     if any(w in repo.text(view.path) for w in _APPROVAL):
         return True
-    if any(last(view.name(c)) in _GATES for c in view.calls):
+    if _has_gate(repo, view):
         return True
     return _decided(repo, view, release.call, 0)
+
+
+def _has_gate(repo: AuditRepository, view: View) -> bool:
+    """Tell whether a module calls a gate of a framework; asked for each release, so kept."""
+    known = _gating(repo)
+    if view.path not in known:
+        text = repo.text(view.path)
+        known[view.path] = any(w in text for w in _GATES) and any(
+            last(view.name(c)) in _GATES for c in view.calls
+        )
+    return known[view.path]
+
+
+@shared
+def _gating(_repo: Repository) -> dict[str, bool]:
+    return {}
 
 
 def _decided(repo: AuditRepository, view: View, call: ast.Call, depth: int) -> bool:
@@ -331,7 +350,7 @@ def _judged_before(
     for other in calls_in(view, scope):
         if other.lineno >= call.lineno or view.function(other) is not function:
             continue
-        name = last(dotted(other).removesuffix("()")).lower()
+        name = step_of(other).lower()
         if _GATE_NAMES.search(name):
             target = callee(repo, view, other)
             if target is None or _raises(target[0], target[1]):
@@ -357,7 +376,7 @@ def sites(
         if where is None or function.name not in repo.text(path):
             continue
         for call in where.calls:
-            if last(dotted(call).removesuffix("()")) == function.name:
+            if step_of(call) == function.name:
                 yield where, call
 
 

@@ -65,7 +65,7 @@ def folders(repo: Repository) -> frozenset[str]:
     return cast("frozenset[str]", repo.shared[key])
 
 
-def exists(repo: AuditRepository, path: str) -> bool:
+def held(repo: AuditRepository, path: str) -> bool:
     """Tell whether the tree holds a file or folder, read or not."""
     path = path.rstrip("/")
     return path in _known(repo) or path in folders(repo) or _skipped_above(repo, path)
@@ -73,7 +73,7 @@ def exists(repo: AuditRepository, path: str) -> bool:
 
 def anywhere(repo: AuditRepository, path: str) -> bool:
     """Tell whether some file or folder of the tree has a path as its end."""
-    if exists(repo, path):
+    if held(repo, path):
         return True
     path = path.strip("/")
     end = "/" + path
@@ -143,7 +143,7 @@ def may_appear(repo: AuditRepository, path: str) -> bool:
 
 def missing(repo: AuditRepository, path: str) -> bool:
     """Tell whether the tree ought to hold a path and does not."""
-    return bool(path) and path != "!" and not exists(repo, path) and not may_appear(repo, path)
+    return bool(path) and path != "!" and not held(repo, path) and not may_appear(repo, path)
 
 
 def _ups(path: str) -> list[str]:

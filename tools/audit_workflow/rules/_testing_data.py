@@ -139,8 +139,6 @@ def _closed(view: View, function: AnyFunction) -> bool:
     names = [n for n in nodes if isinstance(n, ast.Name)]
     own = {a.arg for a in (*function.args.args, *function.args.kwonlyargs)}
     own |= {n.id for n in names if not _loads(n)}
-    if any(isinstance(n, _OUTSIDE) for n in nodes):
-        return False
     for node in names:
         if _loads(node) and node.id not in own:
             if node.id in view.aliases:
@@ -150,6 +148,8 @@ def _closed(view: View, function: AnyFunction) -> bool:
                 imported = {a.asname or a.name for i in view.of(ast.Import) for a in i.names}
                 if node.id not in imported or node.id not in _MADE:
                     return False
+    if any(isinstance(n, _OUTSIDE) for n in nodes):
+        return False
     calls = (n for n in nodes if isinstance(n, ast.Call))
     return not any(_READS_FILES.search(view.name(c)) for c in calls)
 

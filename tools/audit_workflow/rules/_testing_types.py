@@ -45,7 +45,7 @@ def contradiction(annotation: ast.expr | None, value: ast.expr | None) -> str:
         return f"is annotated `{name}` and set to `{node.value!r:.40}`" if wrong else ""
     scalar = name in _SCALARS
     box = name in _BOXES and not isinstance(node, _BOXES[name])
-    if isinstance(node, _LITERALS) and (scalar or box):
+    if scalar or box:
         return f"is annotated `{name}` and set to a {type(node).__name__.lower()}"
     return ""
 
@@ -89,9 +89,7 @@ def returns_of(view: View) -> dict[AnyFunction, list[ast.expr]]:
     return found
 
 
-def wrong_returns(
-    function: AnyFunction, values: Iterable[ast.expr]
-) -> Iterator[tuple[int, str]]:
+def wrong_returns(function: AnyFunction, values: Iterable[ast.expr]) -> Iterator[tuple[int, str]]:
     """Find returns that contradict the annotation of a function, the first only."""
     annotation = function.returns
     if annotation is None or _abstract(function):
@@ -108,6 +106,8 @@ def _returned(annotation: ast.expr, value: ast.expr) -> str:
     if isinstance(annotation, ast.Constant):
         short = isinstance(value, (ast.Await, ast.Call)) and _returns_nothing(value)
         return _shown(value) if annotation.value is None and not short else ""
+    if isinstance(value, (ast.Name, ast.Call)):
+        return ""
     name = _plain(annotation)
     made = last(dotted(annotation)) in _OBJECTS and not isinstance(annotation, ast.Subscript)
     if isinstance(value, ast.Tuple):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import lru_cache
 from typing import Final
 
 from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
 
 UP: Final = "max"
 DOWN: Final = "min"
+_CACHED: Final = 4_096
 _MAX_DEPTH: Final = 6
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 _SPLIT: Final = re.compile(r"[^a-z0-9]+")
@@ -44,6 +46,7 @@ _KEEPS: Final = frozenset(
 )
 
 
+@lru_cache(_CACHED)
 def direction(name: str) -> str:  # noqa: PLR0911 - one return for each kind of name
     """Tell which way a metric is better by its name, `max` or `min`; empty when not clear."""
     low = _CAMEL.sub("_", name[:200]).lower()

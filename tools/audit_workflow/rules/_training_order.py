@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._training_compare import better, compared, verdicts
 from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
     DOWN,
@@ -32,7 +33,7 @@ _DEPTH: Final = 20
 
 def chosen(view: View, judge: Judge) -> Iterator[Hit]:
     """Report places of one module where the worst is taken for the best."""
-    for call in view.calls:
+    for call in ending(view, _ENDS):
         name = view.name(call)
         short = last(name)
         if short in ("search_runs", "search_logged_models", "search_model_versions"):
@@ -141,9 +142,11 @@ def _sorted_frame(view: View, call: ast.Call) -> Iterator[Hit]:
     if isinstance(value, list) and value:
         value = value[0]
     way = direction(metric)
+    if not way or not isinstance(value, bool):
+        return
     take = _taken(view, call)
     statement = view.statement(call)
-    if not way or not take or not isinstance(value, bool) or statement is None:
+    if not take or statement is None:
         return
     taken = DOWN if value else UP
     taken = opposite(taken) if take == "last" else taken
@@ -334,3 +337,7 @@ _OF_FRAMES: Final[Mapping[str, Callable[[View, ast.Call], Iterator[Hit]]]] = {
     "get_best_config": _ray,
     "runs": _wandb,
 }
+_ENDS: Final = frozenset(_OF_FRAMES) | frozenset(  # last parts of all calls that choose
+    "search_runs search_logged_models search_model_versions max min sorted nlargest nsmallest"
+    " argmax argmin idxmax idxmin nanargmax nanargmin step".split()
+)

@@ -36,6 +36,7 @@ _PAIRS: Final = (
     ("best_metric", "mode"),
     ("name", "direction"),
 )
+WAY_KEYS: Final = frozenset(way for _, way in _PAIRS)
 _TRUE: Final = ("true", "yes", "1")
 _FALSE: Final = ("false", "no", "0")
 

@@ -39,6 +39,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._data_frames import cells_of, reads_of, written
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.view import View
@@ -74,10 +75,20 @@ _BLOB: Final = frozenset(
     "download_to_filename download_file download_fileobj fget_object download_as_bytes"
     " download_as_string download_blob download_as_text".split()
 )
+_ENDS: Final = (  # last parts of all calls that fetch something
+    _BLOB
+    | {n.rpartition(".")[2] for n in _FETCH}
+    | {"get_file", "BigQueryExampleGen", "BigQueryToDatasetOp"}
+)
 _CHECKS: Final = re.compile(
     r"(?i)sha256|md5\b|known_hash|file_hash|checksum|hashlib|pooch|versionid|version_id"
     r"|generation=|versionAsOf|timestampAsOf|FOR SYSTEM_TIME|snapshot"
 )
+_MD5: Final = re.compile(r"md5\b")
+_CHECK_WORDS: Final = (
+    "sha256", "known_hash", "file_hash", "checksum", "hashlib", "pooch", "versionid",
+    "version_id", "generation=", "versionasof", "timestampasof", "for system_time", "snapshot",
+)  # fmt: skip
 _SHELL: Final = re.compile(
     r"(?i)\b(?:wget|curl|gdown)\b.{0,200}?(https?://\S{4,300})"
     r"|\b(?:kaggle datasets download|kaggle competitions download)\b.{0,100}"
@@ -179,7 +190,7 @@ def _sources(repo: AuditRepository) -> Iterator[_Source]:
         view = repo.view(path)
         if view is None or repo.is_aside(path):
             continue
-        if not _CHECKS.search(repo.text(path)):
+        if not _checked(repo.text(path)):
             yield from _remote(repo, view)
         if path in repo.code.training_code or path in repo.code.training:
             yield from _local(repo, view, written)
@@ -187,6 +198,12 @@ def _sources(repo: AuditRepository) -> Iterator[_Source]:
     yield from _config(repo)
     if any(p.endswith(".ipynb") for p in wanted):
         yield from _magics(repo)
+
+
+def _checked(text: str) -> bool:
+    """Tell the same of a whole file as `_CHECKS`, faster."""
+    low = text.lower()
+    return any(w in low for w in _CHECK_WORDS) or ("md5" in low and _MD5.search(low) is not None)
 
 
 def _wanted(repo: AuditRepository) -> list[str]:
@@ -200,7 +217,7 @@ def _wanted(repo: AuditRepository) -> list[str]:
 
 
 def _remote(repo: AuditRepository, view: View) -> Iterator[_Source]:
-    for call in view.calls:
+    for call in ending(view, _ENDS):
         name = view.name(call)
         short = name.rpartition(".")[2]
         if name in _FETCH and call.args:

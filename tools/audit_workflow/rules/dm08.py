@@ -40,6 +40,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import CRITICAL, HIGH, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import (
     configured,
     is_features_name,
@@ -201,7 +202,7 @@ def _made(view: View) -> list[_Made]:
 
 def _lagged(value: ast.expr) -> bool:
     """Tell whether a value looks at other rows in time: an honest lag, or a target ahead."""
-    return any(isinstance(n, ast.Call) and last(dotted(n.func)) in _LAGS for n in walk(value))
+    return any(isinstance(n, ast.Call) and called(n) in _LAGS for n in walk(value))
 
 
 def _train_only(made: _Made) -> bool:
@@ -257,7 +258,7 @@ def _selects(view: View, name: str) -> bool:
                 if isinstance(up, ast.Assign):
                     return last(dotted(up.targets[0])).lower().startswith(("x", "feat"))
                 if isinstance(up, ast.Call):
-                    return last(dotted(up.func)) in ("fit", "train_test_split", "fit_transform")
+                    return called(up) in ("fit", "train_test_split", "fit_transform")
     return False
 
 

@@ -39,6 +39,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
+from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._text_cleaning import unreachable
 from mlops_advisor.tools.audit_workflow.rules._training import shown
 from mlops_advisor.tools.evidence.view import View, dotted, last, walk
@@ -87,7 +88,7 @@ def misused_frames(repo: AuditRepository, view: View) -> Iterator[Hit]:
     seen: set[str] = set()
     for call in view.calls:
         yield from _inplace(view, call)
-        short = last(dotted(call.func))
+        short = called(call)
         if short == "iterrows" and _is_loop(view, call):
             yield from _rows(view, call)
         elif short == "merge" and "merge" not in seen:
@@ -265,7 +266,7 @@ def _rows(view: View, call: ast.Call) -> Iterator[Hit]:
         isinstance(n, ast.Call)
         and re.search(
             r"post|get$|sleep|send|execute|request|insert|predict|write|produce|publish|print|append_row",
-            last(dotted(n.func)),
+            called(n),
         )
         for n in view.walk(loop)
     )

@@ -47,6 +47,7 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._serving import (
     PREDICTS,
     Endpoint,
@@ -303,7 +304,7 @@ def _checks(view: View, function: AnyFunction) -> bool:
 
 def _makes_model(call: ast.Call) -> bool:
     """Tell whether `Features(**data)` makes an object of a class."""
-    name = last(dotted(call).removesuffix("()"))
+    name = step_of(call)
     spread = any(k.arg is None for k in call.keywords)
     return spread and name[:1].isupper() and name not in ("DataFrame", "Dict", "Series")
 

@@ -56,6 +56,7 @@ from mlops_advisor.tools.audit_workflow.rules._secrets import (
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.workloads import Workload
 
+_TOGETHER: Final = 4  # lines
 _HERE: Final = ("localhost", "127.0.0.1")
 _OPEN: Final = re.compile(
     r"(?i)^\s{0,40}-?\s{0,4}(?:(?:ENV|export)\s{1,4})?[\"']?"
@@ -86,7 +87,7 @@ _NO_CONFIG: Final = (".md", ".rst", ".txt")
     ),
 )
 def default_credentials(repo: AuditRepository) -> Iterator[Hit]:
-    """Report default credentials once for each service, or for each file outside services."""
+    """Report default credentials at their lines, those of one service that stand together once."""
     places: dict[tuple[str, str], list[tuple[int, str, str]]] = {}
     services = _services(repo)
     for secret in leaks(repo):
@@ -101,8 +102,20 @@ def default_credentials(repo: AuditRepository) -> Iterator[Hit]:
         key = (path, owner.name if owner else "")
         places.setdefault(key, []).append((line, name, repo.lines(path)[line - 1]))
     for (path, owner_name), found in places.items():
-        found.sort()
-        yield _hit(repo, path, _owner(services.get(path, []), found[0][0]), owner_name, found)
+        for near_by in _clusters(sorted(found)):
+            workload = _owner(services.get(path, []), near_by[0][0])
+            yield _hit(repo, path, workload, owner_name, near_by)
+
+
+def _clusters(found: list[tuple[int, str, str]]) -> list[list[tuple[int, str, str]]]:
+    """Credentials that stand together: a user and a password, a password and its URL."""
+    groups: list[list[tuple[int, str, str]]] = []
+    for one in found:
+        if groups and one[0] - groups[-1][0][0] <= _TOGETHER:
+            groups[-1].append(one)
+        else:
+            groups.append([one])
+    return groups
 
 
 def _hit(

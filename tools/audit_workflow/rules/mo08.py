@@ -42,6 +42,7 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, Hit, Severity, rule
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM as _MEDIUM
 from mlops_advisor.tools.audit_workflow.rules import _docs
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.code import is_test_path
 from mlops_advisor.tools.evidence.view import View, dotted, last
@@ -59,6 +60,7 @@ _LEVELS: Final = frozenset(
         "trace",
     )
 )
+_WRITERS: Final = _LEVELS | {"print"}
 _REQUESTS: Final = (
     "request.get_json",
     "request.json",
@@ -160,9 +162,7 @@ def sensitive_data_in_logs(repo: AuditRepository) -> Iterator[Hit]:
 
 
 def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]]:
-    for call in view.calls:
-        if not _may_log(view, call):
-            continue
+    for call in ending(view, _WRITERS):
         name = view.name(call)
         printed = name == "print"
         if not (printed or _logs(name)) or (printed and not (serving or _answers(view, call))):
@@ -182,16 +182,6 @@ def _calls(view: View, *, serving: bool) -> Iterator[tuple[Hit, tuple[str, str]]
                     (scope.name if scope else "", text),
                 )
                 break
-
-
-def _may_log(view: View, call: ast.Call) -> bool:
-    """Tell fast, by the last part of its name, whether a call may log or print."""
-    if isinstance(call.func, ast.Attribute):
-        return call.func.attr in _LEVELS
-    if isinstance(call.func, ast.Name):
-        name = call.func.id
-        return name == "print" or last(view.aliases.get(name, name)) in _LEVELS
-    return True
 
 
 def _logs(name: str) -> bool:
@@ -230,12 +220,15 @@ def _values(call: ast.Call) -> Iterator[ast.expr]:
 
 def _what(view: View, node: ast.expr, *, serving: bool) -> tuple[str, Severity | None]:
     """Say what a value is, if it should not be logged as a whole, and how bad that is."""
+    if isinstance(node, ast.Constant):
+        return "", None
     raw = dotted(node)
     if isinstance(node, ast.Subscript):
         key = node.slice.value if isinstance(node.slice, ast.Constant) else ""
         sent = key in _TEXTS and _is_request(view, node.value, 0)
         return ("the text that somebody sent", None) if sent else ("", None)
-    if raw in ("os.environ", "os.environ.copy()") or view.name(node) == "os.environ":
+    environment = raw.endswith("environ") or view.aliases.get(raw) == "os.environ"
+    if raw == "os.environ.copy()" or (environment and view.name(node) == "os.environ"):
         return "the whole environment, passwords included", HIGH
     inner = _unwrapped(view, node)
     if isinstance(inner, (ast.Name, ast.Attribute, ast.Call)) and _is_frame(view, inner):

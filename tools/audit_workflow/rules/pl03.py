@@ -4,9 +4,9 @@
 
 Looks at pipelines and jobs that start by themselves: Airflow DAGs with a schedule, deployments of
 Prefect with a schedule, scheduled Dagster jobs, CronJobs, Argo CronWorkflows, and processes that
-start commands by the clock themselves (`schedule`, APScheduler, a loop that sleeps).  Reported is one
-without a failure callback, mail, automation or hook, when no alert rule of the repository speaks
-of failed jobs.
+start commands by the clock themselves (`schedule`, APScheduler, a loop that sleeps).  Reported is
+one without a failure callback, mail, automation or hook, when no alert rule of the repository
+speaks of failed jobs.
 
 ## Why is this bad?
 
@@ -196,14 +196,14 @@ def _own_scheduler(repo: AuditRepository, view: View) -> Iterator[Hit]:
         at = logs[0] if logs else call
         if not raised and (logs or not _is_checked(view, call)):
             how = "is only logged" if logs else "is not even looked at"
-            why = f"This process starts jobs on a schedule, and a job that fails {how}: nobody is told."
+            why = f"This process starts jobs by the clock, and a failure {how}: nobody is told."
             fix = "Send the failure to a person (mail, Slack, a failed heartbeat), and alert on it."
             also = ((view.path, starter.lineno), (view.path, call.lineno))
             yield Hit(view.path, at.lineno, why, fix, also=also, confidence=0.65)
             return
 
 
-def _starts_jobs(view: View) -> ast.AST | None:
+def _starts_jobs(view: View) -> ast.Call | ast.While | None:
     """Where a module starts jobs by the clock, for ever."""
     roots = view.module.roots
     for call in view.calls:

@@ -43,6 +43,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.view import AnyFunction, View, last
@@ -230,7 +231,7 @@ def _production(repo: AuditRepository, view: View) -> Iterator[Hit]:
 def _reads(view: View, *, whole: bool) -> Iterator[tuple[int, _Read]]:
     """Texts that calls read files from or send requests to, with their lines."""
     script = not any(f.last.startswith("test") for f in view.module.functions)
-    for call in view.calls:
+    for call in ending(view, {*_CALLS, *_READS}):
         name = view.name(call)
         method = last(name)
         network = method in _CALLS and name.startswith(("requests.", "httpx.", "urllib."))
@@ -263,13 +264,14 @@ def _fixture(view: View, function: AnyFunction) -> tuple[int, str] | None:
 
 def _cloud(view: View, function: AnyFunction) -> tuple[int, str] | None:
     """Find a test that demands the settings of a cloud project and works on its resources."""
-    if not function.name.startswith("test"):
+    clients = {"google", "boto3", "azure", "sagemaker", "mlflow"}
+    if not function.name.startswith("test") or not view.module.roots & clients:
         return None
     settings = any(
         isinstance(n, ast.Call) and view.name(n) in ("os.getenv", "os.environ.get")
         for n in view.walk(function)
     )
-    if not settings or not view.module.roots & {"google", "boto3", "azure", "sagemaker", "mlflow"}:
+    if not settings:
         return None
     clouds = ("google.cloud.", "boto3.", "azure.", "sagemaker.", "mlflow.")
     used = next(

@@ -56,7 +56,7 @@ _FEW: Final = 3
 def _each(repo: AuditRepository, view: View) -> Iterator[Hit]:
     if not view.module.notebook and not _docs.aside(repo, view.path):
         yield from _mutable(view)
-        yield from _types(view)
+        yield from _types(repo, view)
 
 
 @rule(
@@ -127,7 +127,7 @@ def _mutable(view: View) -> Iterator[Hit]:
             )
 
 
-def _types(view: View) -> Iterator[Hit]:
+def _types(repo: AuditRepository, view: View) -> Iterator[Hit]:
     returned = returns_of(view)
     for function in view.functions:
         for argument, default in _defaults(function):
@@ -141,7 +141,9 @@ def _types(view: View) -> Iterator[Hit]:
         why = contradiction(node.annotation, node.value)
         if why:
             yield _mismatch(view.path, node.lineno, f"`{source(node.target, 60)}`", why)
-    for call in view.calls:
+    text = repo.text(view.path)
+    options = "add_argument" in text or ".option" in text
+    for call in view.calls if options else ():
         if isinstance(call.func, ast.Attribute) and call.func.attr in ("add_argument", "option"):
             yield from _option(view, call, argparse=call.func.attr == "add_argument")
 

@@ -294,7 +294,7 @@ def _empty_logs(view: View) -> Iterator[Hit]:
         if short in _EMPTY and call.args and _is_empty(call.args[0]):
             yield _empty(view, call.lineno, _EMPTY[short])
             continue
-        if not _HELPER.search(short):
+        if not call.keywords or not _HELPER.search(short):
             continue
         for keyword in call.keywords:
             what = _RECORDED.get(keyword.arg or "", "")

@@ -61,7 +61,7 @@ from mlops_advisor.tools.evidence.trace import (
     Trace,
     Value,
 )
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.view import View, dotted, last
 
 _UNLABELLED: Final = re.compile(
     r"KMeans|DBSCAN|IsolationForest|NearestNeighbors|GaussianMixture|OneClassSVM|LocalOutlier|"
@@ -147,12 +147,11 @@ def _handed_over(repo: AuditRepository, trace: Trace, model: Value) -> bool:
     if view is None:
         return False
     for call in view.calls:
-        name = dotted(call).rpartition(".")[2]
-        given = [*call.args, *(k.value for k in call.keywords)]
+        func = call.func
+        name = getattr(func, "attr", "") or getattr(func, "id", "") or last(dotted(call))
         if _MEASURES.search(name) and not name.startswith(("train", "split")):
+            given = [*call.args, *(k.value for k in call.keywords)]
             if any(isinstance(a, ast.Name) and a.id == label for a in given):
-                return True
-            if name in ("evaluate", "test", "validate") and "mlflow" in dotted(call):
                 return True
     return False
 
@@ -218,11 +217,8 @@ def _targets(target: ast.expr) -> Iterator[str]:
 
 def _test_names(trace: Trace) -> list[str]:
     """Names of test parts that this module makes or reads."""
-    found: list[str] = []
-    for value_id, name in trace.labels.items():
-        if value_id in _test_ids(trace):
-            found.append(name)
-    return sorted(set(found))
+    ids = _test_ids(trace)
+    return sorted({name for one, name in trace.labels.items() if one in ids}) if ids else []
 
 
 def _test_ids(trace: Trace) -> frozenset[int]:

@@ -37,6 +37,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import CRITICAL, HIGH, Hit, rule
+from mlops_advisor.tools.audit_workflow.rules._called import called
+from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
     DOWN,
     UP,
@@ -48,7 +50,7 @@ from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
     way_of,
 )
 from mlops_advisor.tools.audit_workflow.rules._training_order import chosen
-from mlops_advisor.tools.audit_workflow.rules._training_pairs import Mismatch, mismatches
+from mlops_advisor.tools.audit_workflow.rules._training_pairs import WAY_KEYS, Mismatch, mismatches
 from mlops_advisor.tools.evidence.parse.tree import Node
 from mlops_advisor.tools.evidence.view import View, dotted, last
 
@@ -64,6 +66,8 @@ _YAML_WORDS: Final = (
 )
 _JSON_WORDS: Final = ('"goal"', '"mode"', '"direction"', '"greater_is_better"', '"Type"')
 _CALLBACKS: Final = frozenset(("ModelCheckpoint", "EarlyStopping"))
+_ARGUMENTS: Final = "TrainingArguments"
+_SETTLED: Final = _CALLBACKS | {"HyperparameterTuner", "make_scorer", "optimize", "fmin"}
 _LIGHTNING: Final = ("lightning.", "pytorch_lightning.")
 
 
@@ -145,6 +149,8 @@ def _hydra(path: str, doc: Node) -> Iterator[Hit]:
 
 def _dictionaries(view: View) -> Iterator[Hit]:
     for node in view.of(ast.Dict):
+        if not any(isinstance(k, ast.Constant) and k.value in WAY_KEYS for k in node.keys):
+            continue
         settings: dict[str, str] = {}
         lines: dict[str, int] = {}
         for key, value in zip(node.keys, node.values, strict=True):
@@ -168,8 +174,21 @@ def _text(view: View, node: ast.expr) -> str:
 # --- calls -------------------------------------------------------------------------------------
 
 
+def _judged(view: View) -> list[ast.Call]:
+    """List calls that set a direction beside a metric, or whose name says that they choose."""
+    certain = {id(c) for c in ending(view, _SETTLED)}
+    return [
+        call
+        for call in view.calls
+        if id(call) in certain
+        or (call.keywords and any(k.arg in WAY_KEYS for k in call.keywords))
+        or called(call).endswith(_ARGUMENTS)
+        or (isinstance(call.func, ast.Name) and call.func.id in view.aliases)
+    ]
+
+
 def _calls(view: View, judge: Judge) -> Iterator[Hit]:
-    for call in view.calls:
+    for call in _judged(view):
         name = view.name(call)
         short = last(name)
         settings = {k.arg: _text(view, k.value) for k in call.keywords if k.arg}
@@ -179,7 +198,7 @@ def _calls(view: View, judge: Judge) -> Iterator[Hit]:
                 yield _hit(view.path, line, found)
         if short in _CALLBACKS and name.startswith(_LIGHTNING):
             yield from _default_mode(view, call, settings)
-        elif short.endswith("TrainingArguments"):
+        elif short.endswith(_ARGUMENTS):
             yield from _default_greater(view, call, settings)
         elif short == "HyperparameterTuner":
             yield from _default_tuner(view, call, settings)

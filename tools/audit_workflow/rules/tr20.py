@@ -67,6 +67,7 @@ _COMMANDS: Final = (
     ),
 )
 _CONFIGS: Final = (".yaml", ".yml", ".json", ".toml", ".sh", ".env", ".ini", ".cfg")
+_ROOTS: Final = frozenset(n.partition(".")[0] for n in NAMES)
 _BY_ARGUMENT: Final = frozenset(a for _, _, a, _ in ARGUMENTS)
 
 
@@ -142,7 +143,7 @@ def _imported(view: View) -> Iterator[tuple[str, int, Gone]]:
 
 def _named(full: str, line: int) -> Iterator[tuple[str, int, Gone]]:
     """Look a dotted name up, the longest known start of it first."""
-    name = full
+    name = full if full.partition(".")[0] in _ROOTS else ""
     while "." in name:
         gone = NAMES.get(name)
         if gone is not None:
@@ -207,7 +208,7 @@ def _attributes(repo: AuditRepository, view: View) -> Iterator[tuple[str, int, G
 
 
 def _written(text: str, line: int) -> Iterator[tuple[str, int, Gone]]:
-    match = _STAGE_URI.search(text[:1_000])
+    match = _STAGE_URI.search(text[:1_000]) if "models:/" in text else None
     if match is not None:
         yield f"models:/.../{match.group(1)}", line, _STAGE
     for word, gone in TEXTS:

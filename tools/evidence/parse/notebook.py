@@ -8,9 +8,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from mlops_advisor.tools.evidence.parse.python import summarise, syntax_tree
+from mlops_advisor.tools.evidence.parse.python import summarise
 from mlops_advisor.tools.evidence.parse.python_lines import read_lines
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
+from mlops_advisor.tools.evidence.parse.syntax import syntax_tree
 
 _TRIES: Final = 4
 _MISSES: Final = 200  # lines not found in the file, each a search to its end
@@ -171,7 +172,8 @@ def file_lines(book: Notebook, text: str) -> list[int]:
     at, number, misses = 0, 1, 0
     for source in book.written:
         if source.strip() and misses < _MISSES:
-            spellings = {json.dumps(source, ensure_ascii=a)[1:-1] for a in (True, False)}
+            ways = (True,) if source.isascii() else (True, False)
+            spellings = {json.dumps(source, ensure_ascii=a)[1:-1] for a in ways}
             places = [p for s in spellings if (p := _string_in(text, s, at)) >= 0]
             if places:
                 number += text.count("\n", at, min(places))

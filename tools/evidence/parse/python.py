@@ -7,8 +7,6 @@ templates, broken or hostile text) is read line by line instead, and says so in 
 from __future__ import annotations
 
 import ast
-import threading
-import warnings
 from collections import deque
 from collections.abc import Sequence
 from operator import attrgetter
@@ -25,28 +23,13 @@ from mlops_advisor.tools.evidence.parse.python_model import (
     Ref,
     Value,
 )
-from mlops_advisor.tools.evidence.parse.python_older import as_python_3
+from mlops_advisor.tools.evidence.parse.syntax import tolerant_tree
 
 _MAX_STRING: Final = 500
 _MAX_ARGS: Final = 24
-# The parser recurses on these; nobody writes so many in a row, and a small thread stack is dear.
-# What slips by with odd spaces, the parser's own limits stop.
-_DEEP_MARKS: Final = (
-    *(c * 90 for c in "[({"),
-    *(f"{c} " * 90 for c in "[({"),
-    *(c * 300 for c in "-+~"),
-    *(f"{c} " * 200 for c in "-+~"),
-    "not " * 200,
-    "await " * 200,
-    "lambda:" * 60,
-    "lambda: " * 60,
-)
-_MAX_ELIF: Final = 600
 _MAX_CHAIN: Final = 24
 _MAX_MADE: Final = 3  # variables followed from one to the next
 _UNKNOWN: Final = Ref("?")
-# catch_warnings swaps process-wide state, so only one thread may be inside it.
-_WARNINGS: Final = threading.Lock()
 
 
 def parse_python(path: str, text: str) -> PythonModule:
@@ -62,32 +45,6 @@ def parse_with_tree(path: str, text: str) -> tuple[PythonModule, ast.Module | No
         module.problem = problem
         return module, None
     return summarise(path, tree), tree
-
-
-def tolerant_tree(text: str) -> tuple[ast.Module | None, str]:
-    """Parse; what is Python 2 or a template is parsed with those parts rewritten, line by line."""
-    tree, problem = syntax_tree(text)
-    if tree is None and problem.startswith("syntax error"):
-        plainer = as_python_3(text)
-        if plainer != text:
-            again, _ = syntax_tree(plainer)
-            if again is not None:
-                return again, ""
-    return tree, problem
-
-
-def syntax_tree(text: str) -> tuple[ast.Module | None, str]:
-    """Parse, or say why not."""
-    if any(mark in text for mark in _DEEP_MARKS) or text.count("elif ") > _MAX_ELIF:
-        return None, "nested too deeply"
-    try:
-        with _WARNINGS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text), ""
-    except SyntaxError as error:
-        return None, f"syntax error in line {error.lineno or 1}"
-    except (ValueError, RecursionError, MemoryError):
-        return None, "source that Python cannot parse"
 
 
 def summarise(path: str, tree: ast.Module) -> PythonModule:

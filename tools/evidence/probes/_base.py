@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from mlops_advisor.tools.evidence.code import Hit
 from mlops_advisor.tools.evidence.models import Outcome, Place, Strength
-from mlops_advisor.tools.evidence.repository import Repository
+from mlops_advisor.tools.evidence.repository import Repository, shared
 
 MAX_PLACES: Final = 5
 C, W, E = Strength.CONFIGURED, Strength.WIRED, Strength.ENFORCED
@@ -116,14 +116,26 @@ def grade(repo: Repository, found: Iterable[Spot], *, stops: bool = False) -> Gr
     With `stops`, code whose failure an `except` hides never counts as enforced.
     """
     graded: list[tuple[Strength, str, Spot]] = []
+    known = _grades(repo)
+    aside: dict[str, bool] = {}
     for spot in found:
-        strength, why = _grade_one(repo, spot, stops=stops)
-        graded.append((strength, why, spot))
+        key = (spot.path, spot.scope, stops and spot.swallowed)
+        if key not in known:
+            known[key] = _grade_one(repo, spot, stops=stops)
+        graded.append((*known[key], spot))
+        if spot.path not in aside:
+            aside[spot.path] = repo.is_aside(spot.path)
     if not graded:
         return None
-    graded.sort(key=lambda g: (-g[0], repo.is_aside(g[2].path), g[2].path, g[2].line))
+    graded.sort(key=lambda g: (-g[0], aside[g[2].path], g[2].path, g[2].line))
     best = graded[0]
     return Grade(best[0], best[1], [g[2] for g in graded])
+
+
+@shared
+def _grades(_repo: Repository) -> dict[tuple[str, str, bool], tuple[Strength, str]]:
+    """Give the grades known so far, by path, scope, and whether a failure is hidden."""
+    return {}
 
 
 def _grade_one(repo: Repository, spot: Spot, *, stops: bool) -> tuple[Strength, str]:
