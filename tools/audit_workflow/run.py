@@ -84,7 +84,9 @@ def run(request: AuditWorkflowInput, context: RunContext) -> AuditWorkflowResult
         if request.workspace is not None:  # after our own rules: it takes what time is left
             scan = context.scan(request.workspace, repo.paths)
         audit = external.merged(repo, audit, scan, rules)
-    result = _result(request, context, rules, audit, report, scan, changed)
+        # Trees go before the collector comes back: it would look through every node of them.
+        del repo
+        result = _result(request, context, rules, audit, report, scan, changed)
     if request.options.narrative != "none":
         text = Narrative(text=narrate(result), source="template")
         result = result.model_copy(update={"narrative": text})

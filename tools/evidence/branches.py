@@ -27,6 +27,9 @@ _QUIET: Final = frozenset(
     ("print", "debug", "info", "warning", "warn", "error", "exception", "print_exc", "log")
 )
 _MAX_BLOCK: Final = 400
+_MAX_BINDERS: Final = 12
+_MAX_USES: Final = 40
+_MAX_STEPS: Final = 200_000
 
 
 class Branches:
@@ -35,6 +38,7 @@ class Branches:
     def __init__(self, view: View) -> None:
         """Look at one module; nothing is computed yet."""
         self._view = view
+        self._left = _MAX_STEPS
 
     def unbound(self, uses: Sequence[ast.Name], bindings: Sequence[ast.AST]) -> ast.Name | None:
         """First use of a name that a way without any of its bindings leads to.
@@ -43,9 +47,9 @@ class Branches:
         """
         statements = [self._view.statement(b) for b in bindings]
         known = [s for s in statements if isinstance(s, _BINDERS)]
-        if len(known) < len(statements):
+        if self._left < 0 or len(known) < len(statements) or len(known) > _MAX_BINDERS:
             return None
-        for use in uses:
+        for use in uses[:_MAX_USES]:
             if self._may_lack(use, known):
                 return use
         return None
@@ -55,6 +59,9 @@ class Branches:
         for up in self._view.above(use):
             block = _block_with(up, below)
             if block is not None:
+                self._left -= len(block) * len(binders) + 1
+                if self._left < 0 or len(block) > _MAX_BLOCK:
+                    return False
                 before = block[: next(i for i, s in enumerate(block) if s is below)]
                 holding = [s for s in before if any(_holds(s, b) for b in binders)]
                 if holding:
@@ -74,7 +81,7 @@ class Branches:
     ) -> bool:
         """Tell whether a way leads past the bindings, and on to what follows."""
         at = before.index(holder)
-        if any(self._checks(s) for s in before[at + 1 :]) or len(before) > _MAX_BLOCK:
+        if any(self._checks(s) for s in before[at + 1 :]):
             return False
         tests = self._tests(holder, binders)
         names = frozenset(n for t in tests for n in names_read(t))

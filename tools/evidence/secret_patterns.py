@@ -181,3 +181,25 @@ DEFAULTS: Final = frozenset(
     " oracle awsaccesskey awssecretkey accesskey secretkey minio-password minio-admin flyte"
     " temporary_key supersecret devpassword localpassword jupyter".split()
 )
+
+# Names that hold a secret.
+KEYWORD: Final = re.compile(
+    r"(?i)passw(?:or)?d|passphrase|(?<![a-z])pwd|(?<![a-z])pass(?![a-z])|secret|token|api[_-]?key|"
+    r"access[_-]?key|private[_-]?key|account[_-]?key|auth[_-]?key|fernet[_-]?key|"
+    r"(?:signing|encryption|storage|subscription)[_-]?key"
+)
+# The same for a whole text in lower case, each part begun by what is searched for fast.
+_KEYS: Final = re.compile(
+    "key(?:"
+    + "|".join(
+        rf"(?<={word}key)|(?<={word}[_-]key)"
+        for word in (
+            *("api", "access", "private", "account", "auth", "fernet", "signing", "encryption"),
+            *("storage", "subscription"),
+        )
+    )
+    + ")"
+)
+_PASSES: Final = re.compile(r"pass(?:w|phrase|[=:]| =|(?<=_pass))")
+_PLAIN: Final = tuple((w, re.compile(w)) for w in ("pwd", "secret", "token"))
+FINDERS: Final = (*_PLAIN, ("key", _KEYS), ("pass", _PASSES))

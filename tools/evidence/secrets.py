@@ -19,7 +19,9 @@ from typing import Final
 from mlops_advisor.tools.evidence.secret_patterns import (
     DEFAULTS,
     FAKE,
+    FINDERS,
     HARMLESS,
+    KEYWORD,
     MASK,
     NO_SECRET_NAME,
     POINTS,
@@ -38,26 +40,6 @@ _SHOWN: Final = 160
 _URL: Final = "password in a URL"
 _NEEDS_CONTEXT: Final = {"Kaggle key": "username", "Twilio key": "twilio", "Mailgun key": "mailgun"}
 
-_KEYWORD: Final = re.compile(
-    r"(?i)passw(?:or)?d|passphrase|(?<![a-z])pwd|(?<![a-z])pass(?![a-z])|secret|token|api[_-]?key|"
-    r"access[_-]?key|private[_-]?key|account[_-]?key|auth[_-]?key|fernet[_-]?key|"
-    r"(?:signing|encryption|storage|subscription)[_-]?key"
-)
-# The same for a whole text in lower case, each part begun by what is searched for fast.
-_KEYS: Final = re.compile(
-    "key(?:"
-    + "|".join(
-        rf"(?<={word}key)|(?<={word}[_-]key)"
-        for word in (
-            *("api", "access", "private", "account", "auth", "fernet", "signing", "encryption"),
-            *("storage", "subscription"),
-        )
-    )
-    + ")"
-)
-_PASSES: Final = re.compile(r"pass(?:w|phrase|[=:]| =|(?<=_pass))")
-_PLAIN: Final = tuple((w, re.compile(w)) for w in ("pwd", "secret", "token"))
-_FINDERS: Final = (*_PLAIN, ("key", _KEYS), ("pass", _PASSES))
 _PASSWORD: Final = re.compile(r"(?i)passw|passphrase|pwd|pass$|(?:^|_)pass(?:_|$)")
 _NAME_CHARS: Final = re.compile(r"[\w.-]{0,60}$")
 _REST: Final = re.compile(r"[\w.-]{0,60}")
@@ -213,7 +195,7 @@ def _wanted(low: str, *, names: bool = True) -> tuple[list[int], tuple[Vendor, .
         while start >= 0:
             places.add(start)
             start = low.find(word, start + len(word))
-    for stem, pattern in _FINDERS if names else ():
+    for stem, pattern in FINDERS if names else ():
         if stem in low:
             places.update(m.start() for m in pattern.finditer(low))
     kinds = {v[2] for vs in present.values() for v in vs}
@@ -326,7 +308,7 @@ def _given(lines: list[str], index: int, line: str, how: _Reading) -> _Found | N
         if secret is not None:
             return 0, secret
     named = _NAMED.search(line)
-    if named and _KEYWORD.search(named.group(1)):
+    if named and KEYWORD.search(named.group(1)):
         return _below(named.group(1), lines[index : index + 3], _VALUE)
     variable = _VARIABLE.match(line)
     return _below(variable.group(1), lines[index : index + 8], _DEFAULT) if variable else None
@@ -346,7 +328,7 @@ def _below(name: str, lines: list[str], pattern: re.Pattern[str]) -> _Found | No
 def _pairs(line: str, *, bare: bool) -> Iterator[tuple[str, str, str]]:
     instruction = _INSTRUCTION.match(line)
     if instruction and "=" not in instruction.group(1):
-        if _KEYWORD.search(instruction.group(1)):
+        if KEYWORD.search(instruction.group(1)):
             yield instruction.group(1), '"', instruction.group(2).strip("\"'")
         return
     for found in _OPTION.finditer(line) if bare else ():
@@ -355,7 +337,7 @@ def _pairs(line: str, *, bare: bool) -> Iterator[tuple[str, str, str]]:
     if any(w in low for w in _DSN_WORDS):
         for found in _DSN.finditer(line):
             yield "password", '"', found.group(1)
-    for keyword in _KEYWORD.finditer(line):
+    for keyword in KEYWORD.finditer(line):
         left = _NAME_CHARS.search(line, max(0, keyword.start() - 60), keyword.start())
         right = _REST.match(line, keyword.end())
         start = left.start() if left else keyword.start()
@@ -442,7 +424,7 @@ def _is_name_of(name: str, value: str) -> bool:
     plain = re.sub(r"[^a-z]", "", value.lower())
     if plain and plain == re.sub(r"[^a-z]", "", name.lower()):
         return True
-    held = _KEYWORD.search(value)
+    held = KEYWORD.search(value)
     return bool(held and _WORDY.match(value)) or (value.isupper() and "_" in value)
 
 

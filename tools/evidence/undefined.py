@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import ast
 import builtins
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Final, TypeAlias
 
 from mlops_advisor.tools.evidence.branches import SUPPRESS, Branches, assigned_in, falls_through
@@ -35,6 +37,7 @@ _GIVEN: Final = frozenset(  # by shells and notebook services
 _DYNAMIC: Final = frozenset(("exec", "execfile", "globals", "locals", "vars", "eval"))
 _TYPE_PARAMETERS: Final = ("TypeVar", "ParamSpec", "TypeVarTuple")
 _START: Final[_Position] = (0, 0)
+_MAX_SPANS: Final = 100  # scopes of one name that are looked at fast
 _END: Final[_Position] = (1 << 60, 0)
 
 
@@ -82,6 +85,7 @@ class _Names:
         self._bound: dict[_Scope, dict[str, list[tuple[_Position, ast.AST]]]] = {}
         self._scopes: dict[ast.AST, _Scope] = {}
         self._deep: dict[tuple[_Scope, str], None] = {}  # given a value below a condition
+        self._suppresses = SUPPRESS.partition(".")[0] in view.module.roots
         self._outer: set[tuple[_Scope, str]] = set()  # declared global or nonlocal
         self._collect()
 
@@ -223,7 +227,7 @@ class _Names:
         Nearly every use does, which is told from positions alone.
         """
         spans = self._spans()
-        known, start = self._known, _START
+        known = self._known
         changed = {n.target for n in self._view.of(ast.AugAssign)}
         # A name of one scope needs lines alone; the rest is compared to the column.
         plain = {
@@ -243,12 +247,10 @@ class _Names:
             if begin_line < line <= end_line and bound_line < line:
                 continue
             at = (line, name.col_offset)
-            first = None
-            for begin, end, bound in spans.get(name.id, ()):
-                if begin > at:
-                    break
-                if start < at <= end:
-                    first = bound
+            around = spans.get(name.id, [])
+            here = bisect_right(around, at, key=itemgetter(0))
+            nearest = reversed(around[max(0, here - _MAX_SPANS) : here])
+            first = next((bound for _, end, bound in nearest if at <= end), None)
             if first is None or first > at:
                 yield name
 
@@ -387,7 +389,9 @@ class _Names:
             return False
         around = parent(up)
         while isinstance(around, ast.With):
-            if any(self._view.name(i.context_expr) == SUPPRESS for i in around.items):
+            if self._suppresses and any(
+                self._view.name(i.context_expr) == SUPPRESS for i in around.items
+            ):
                 return True
             around = parent(around)
         return around is not scope and isinstance(around, (ast.If, ast.For))

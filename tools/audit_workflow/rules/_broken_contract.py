@@ -299,12 +299,7 @@ def _inputs(
         made = any(
             target == o or target.startswith(o + "/") or o.startswith(target + "/") for o in outs
         )
-        if (
-            not made
-            and target != "!"
-            and not held(repo, target)
-            and not may_appear(repo, target)
-        ):
+        if not made and target != "!" and not held(repo, target) and not may_appear(repo, target):
             code = target.endswith((".py", ".sh", ".yaml", ".json"))
             why = f"`{name}` depends on `{target}`, which is not here and no stage makes."
             yield Hit(path, node.line, why, severity=HIGH if code else MEDIUM, confidence=0.8)

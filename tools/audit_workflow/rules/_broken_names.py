@@ -31,7 +31,7 @@ _DEEP_LOADS: Final = (
     "tensorflow.keras.models.load_model",
     "keras.models.load_model",
 )
-_SCORING: Final = ("softmax", "sigmoid", "predict_proba", "bentoml", "torch", "keras", "pyfunc")
+_SCORING: Final = ("softmax", "sigmoid", "predict_proba", "bentoml", "torch", "keras")
 _PYFUNC: Final = frozenset(("predict_proba", "score", "transform", "decision_function", "fit"))
 
 
@@ -47,6 +47,8 @@ def broken_names(repo: AuditRepository, view: View) -> Iterator[Hit]:
     text = repo.text(view.path)
     if any(w in text for w in _SCORING):
         yield from _inference(view)
+    if "mlflow" in text and "pyfunc" in text:
+        yield from _pyfunc(view)
     if any(w in text for w in STAGE_WORDS):
         yield from broken_stages(view)
 
@@ -361,6 +363,9 @@ def _inference(view: View) -> Iterator[Hit]:
             )
             fix = "Take the class with the highest score, `argmax`, or compare with a threshold."
             yield Hit(view.path, node.lineno, why, fix, confidence=0.8)
+
+
+def _pyfunc(view: View) -> Iterator[Hit]:
     for call in view.calls:
         name = view.name(call)
         if name.startswith("mlflow.pyfunc.load_model().") and last(name) in _PYFUNC:

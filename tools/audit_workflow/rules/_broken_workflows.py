@@ -191,8 +191,7 @@ def _uses(repo: AuditRepository, root: str, path: str, job: Node) -> Iterator[Hi
                 held(repo, target)
                 if target.endswith((".yml", ".yaml"))
                 else any(
-                    held(repo, f"{target}/{n}")
-                    for n in ("action.yml", "action.yaml", "Dockerfile")
+                    held(repo, f"{target}/{n}") for n in ("action.yml", "action.yaml", "Dockerfile")
                 )
             )
             if not there and not may_appear(repo, target):

@@ -25,12 +25,21 @@ _NOBODY: Final = re.compile(
     r"(?i)@(?:example\.(?:com|org|net)|domain\.com|your[-_]?\w{0,20}\.\w{2,6}|test\.com|email\.com)$|"
     r"^(?:your|me|user|someone|foo)[-_.]?\w{0,20}@"
 )
+_TOLD: Final = re.compile(
+    r"(?i)e_?mail|recipient|(?:alarm|alert|notif|sns)\w{0,30}(?:topic|arn|channel|endpoint|webhook|to$)"
+)
+_UNSET: Final = re.compile(r"^\s{0,20}default\s{0,20}=\s{0,4}(?:null|\"\"|\[\s{0,4}\])\s{0,20}$")
+_REACHES: Final = re.compile(r"sns|alarm|alert|notification|monitor|budget|action_group|chatbot")
+_CFN_REACHES: Final = ("AWS::SNS::", "AWS::CloudWatch::Alarm", "AWS::Budgets::")
+_GIVEN_IN: Final = (".tfvars", ".tfvars.json", ".sh", "makefile", ".json", ".toml")
 _FLAGS: Final = ("email_on_failure", "email_on_retry")
 
 
 def empty(repo: AuditRepository) -> Iterator[Hit]:
     """Find lists of recipients that are empty, or that hold an address of an example."""
     yield from _in_yaml(repo)
+    yield from _in_terraform(repo)
+    yield from _in_templates(repo)
     for view in repo.views("mail", "MAIL", "Mail", "recipient", "RECIPIENT"):
         text = repo.text(view.path).lower()
         spoken = "mail" in text or "recipient" in text
@@ -48,6 +57,78 @@ def _in_yaml(repo: AuditRepository) -> Iterator[Hit]:
             for key, node in doc.walk():
                 if _RECIPIENTS.match(key) and node.map is None and not node.truthy:
                     yield _hit(path, node.key_line, key)
+
+
+def _in_terraform(repo: AuditRepository) -> Iterator[Hit]:
+    """Variables for an address of alarms that are empty unless somebody thinks of them."""
+    for path, block in repo.terraform:
+        if block.kind != "variable" or not _TOLD.search(block.type) or _docs.aside(repo, path):
+            continue
+        line = next((n for n, text in block.body if _UNSET.match(text)), 0)
+        if line and _reaches(repo, block.type) and not _given(repo, block.type):
+            yield _unset(path, line, f"var.{block.type}")
+
+
+def _reaches(repo: AuditRepository, name: str) -> bool:
+    """Tell whether a variable is what an alarm, a topic or a module with one is told."""
+    used = re.compile(rf"\bvar\.{re.escape(name)}\b")
+    return any(
+        used.search(block.text())
+        and (_REACHES.search(block.type) or (block.kind == "module" and _REACHES.search(name)))
+        for _, block in repo.terraform
+        if block.kind in ("resource", "module")
+    )
+
+
+def _given(repo: AuditRepository, name: str) -> bool:
+    """Tell whether a module, a file of values or a command sets a variable."""
+    setting = re.compile(
+        rf"^\s{{0,20}}{re.escape(name)}\s{{0,40}}=\s{{0,4}}(?!null|\"\"|\[\s{{0,4}}\])\S"
+    )
+    if any(
+        setting.match(text) for _, b in repo.terraform if b.kind == "module" for _, text in b.body
+    ):
+        return True
+    for path, file in repo.files.items():
+        if name not in file.text:
+            continue
+        if path.lower().endswith(".tfvars"):
+            if any(setting.match(line[:600]) for line in repo.lines(path)):
+                return True
+        elif path.lower().endswith(_GIVEN_IN) or system_of(path):
+            return True
+    return False
+
+
+def _in_templates(repo: AuditRepository) -> Iterator[Hit]:
+    """Parameters of CloudFormation for the same."""
+    for file in repo.yaml_files(holding=_CFN_REACHES):
+        text = repo.text(file.path)
+        for doc in file.docs if any(w in text for w in _CFN_REACHES) else ():
+            for name, body in doc.pairs("Parameters"):
+                default = body.child("Default")
+                empty_ = default is not None and default.map is None and not default.items
+                if (
+                    default is not None
+                    and empty_
+                    and not default.text.strip()
+                    and _TOLD.search(name)
+                    and not _given(repo, name)
+                ):
+                    yield _unset(file.path, default.line, name)
+
+
+def _unset(path: str, line: int, name: str) -> Hit:
+    return Hit(
+        path,
+        line,
+        f"`{name}`, to which alarms are sent, is empty by default, and nothing here sets it: "
+        "deployed as it is, nobody is told.",
+        "Remove the default, so that a deployment without a recipient fails, or set the address "
+        "of the team.",
+        severity=MEDIUM,
+        confidence=0.8,
+    )
 
 
 def _in_code(view: View) -> Iterator[Hit]:

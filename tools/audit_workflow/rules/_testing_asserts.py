@@ -144,7 +144,12 @@ def always(test: ast.expr) -> str:
 def _compared(test: ast.Compare) -> str:
     left, right, op = test.left, test.comparators[0], test.ops[0]
     weak = isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)) and type(left) is type(right)
-    if weak and same(left, right) and not any(isinstance(n, ast.Call) for n in walk(left)):
+    if (
+        weak
+        and dotted(left) == dotted(right)
+        and same(left, right)
+        and not any(isinstance(n, ast.Call) for n in walk(left))
+    ):
         return "compares a value with itself"
     if isinstance(left, ast.Constant) and isinstance(right, ast.Constant):
         return "compares two literals: it always has the same outcome"
