@@ -66,7 +66,8 @@ def audit(folder: Path) -> int:
     context = RunContext(as_of=AS_OF, knowledge=bundled(), roots=(folder,))
     options = Options(detail="full")
     result = run(AuditWorkflowInput(workspace=str(folder), options=options), context)
-    assert not result.degradation.omitted, result.degradation
+    # So many made files break one rule more often than it reports; anything else is a fault.
+    assert all("findings, the rest left out" in o for o in result.degradation.omitted), result
     return result.inventory.files_scanned
 
 
