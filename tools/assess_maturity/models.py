@@ -13,6 +13,7 @@ from mlops_advisor.tools.common.models import (
     DimensionId,
     EffortDays,
     Frozen,
+    HandoffAgent,
     InlineFile,
     KnowledgeInfo,
     MaturityName,
@@ -314,9 +315,7 @@ class HandoffPayload(Frozen):
 class Handoff(Frozen):
     """Work for another agent."""
 
-    agent: Literal["02-experiment-tracking", "04-training-pipelines", "07-ml-infrastructure"] = (
-        Field(description="Agent to hand to.")
-    )
+    agent: HandoffAgent = Field(description="Agent to hand to.")
     task_type: str = Field(description="What it should do.")
     payload: HandoffPayload = Field(description="Typed facts for it.")
 

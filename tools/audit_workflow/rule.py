@@ -82,44 +82,10 @@ class Rule:
     practice: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is written at a rule, before its check is known."""
-
-    id: str
-    name: str
-    dimension: DimensionId
-    severity: Severity
-    confidence: float
-    fix: str
-    effort_days: tuple[float, float]
-    sources: tuple[str, ...]
-    words: tuple[str, ...] = ()
-    tests: bool = False
-    absence: bool = False
-    searched: str = ""
-    practice: str = ""
-
-    def make(self, module: str) -> Rule:
-        """Make the rule; its title and documentation are the docstring of its module."""
-        doc = (sys.modules[module].__doc__ or "").strip()
-        return Rule(
-            id=self.id,
-            name=self.name,
-            title=doc.partition("\n")[0].rstrip("."),
-            dimension=self.dimension,
-            severity=self.severity,
-            confidence=self.confidence,
-            fix=self.fix,
-            effort_days=self.effort_days,
-            sources=self.sources,
-            doc=doc,
-            words=self.words,
-            tests=self.tests,
-            absence=self.absence,
-            searched=self.searched,
-            practice=self.practice,
-        )
+def _documented(made: Rule, module: str) -> Rule:
+    """Fill in title and documentation: the docstring of the module that holds the check."""
+    doc = (sys.modules[module].__doc__ or "").strip()
+    return replace(made, title=doc.partition("\n")[0].rstrip("."), doc=doc)
 
 
 def rule(  # noqa: PLR0913 - metadata, all by keyword
@@ -144,15 +110,17 @@ def rule(  # noqa: PLR0913 - metadata, all by keyword
     speaks of, if there is one.  `each` looks at one module after the other, as in `module_rule`:
     a check that went through all trees by itself would parse a large repository once more.
     """
-    facts = _Facts(
-        id_,
-        name,
-        dimension,
-        severity,
-        confidence,
-        fix,
-        effort,
-        sources,
+    made = Rule(
+        id=id_,
+        name=name,
+        title="",
+        dimension=dimension,
+        severity=severity,
+        confidence=confidence,
+        fix=fix,
+        effort_days=effort,
+        sources=sources,
+        doc="",
         words=words,
         absence=absence,
         searched=searched,
@@ -160,7 +128,7 @@ def rule(  # noqa: PLR0913 - metadata, all by keyword
     )
 
     def make(check: RepositoryCheck) -> Rule:
-        return replace(facts.make(check.__module__), check=check, check_module=each)
+        return replace(_documented(made, check.__module__), check=check, check_module=each)
 
     return make
 
@@ -183,22 +151,24 @@ def module_rule(  # noqa: PLR0913 - metadata, all by keyword
 
     `words`: the check is only called for a module whose text holds one of them.
     """
-    facts = _Facts(
-        id_,
-        name,
-        dimension,
-        severity,
-        confidence,
-        fix,
-        effort,
-        sources,
+    made = Rule(
+        id=id_,
+        name=name,
+        title="",
+        dimension=dimension,
+        severity=severity,
+        confidence=confidence,
+        fix=fix,
+        effort_days=effort,
+        sources=sources,
+        doc="",
         words=words,
         tests=tests,
         practice=practice,
     )
 
     def make(check: ModuleCheck) -> Rule:
-        return replace(facts.make(check.__module__), check_module=check)
+        return replace(_documented(made, check.__module__), check_module=check)
 
     return make
 

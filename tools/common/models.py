@@ -28,6 +28,7 @@ Compliance = Literal[
     "other",
 ]
 Workload = Literal["batch", "online", "streaming", "edge", "llm"]
+HandoffAgent = Literal["02-experiment-tracking", "04-training-pipelines", "07-ml-infrastructure"]
 Text = Annotated[str, Field(max_length=4000)]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final, cast
 
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 ANY: Final = -1  # number of values when it is not fixed
 

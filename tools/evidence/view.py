@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from functools import cached_property
 from typing import Any, Final, TypeAlias, TypeVar
 
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
 
 N = TypeVar("N", bound=ast.AST)
@@ -417,28 +418,6 @@ def walk(node: ast.AST) -> list[ast.AST]:
         below.reverse()
         stack.extend(below)
     return found
-
-
-def dotted(node: ast.AST | None) -> str:
-    """Name of an expression as written, chains of calls included: `a.b().c`; `?` for the rest."""
-    parts: list[str] = []
-    suffix = ""
-    if isinstance(node, ast.Call):
-        node, suffix = node.func, "()"
-    for _ in range(_MAX_CHAIN):
-        if isinstance(node, ast.Name):
-            parts.append(node.id + suffix)
-            return ".".join(reversed(parts))
-        if isinstance(node, ast.Attribute):
-            parts.append(node.attr + suffix)
-            suffix, node = "", node.value
-        elif isinstance(node, ast.Call):
-            suffix, node = "()", node.func
-        elif isinstance(node, (ast.Subscript, ast.Await)):
-            node = node.value
-        else:
-            break
-    return "?." + ".".join(reversed(parts)) if parts else ""
 
 
 def names_read(node: ast.AST) -> frozenset[str]:

@@ -18,8 +18,9 @@ from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import (
     may_appear,
     plain,
 )
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 _LOADS: Final = frozenset(
     "yaml.safe_load yaml.load yaml.full_load json.load toml.load tomllib.load tomli.load"

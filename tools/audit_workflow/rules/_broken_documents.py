@@ -15,7 +15,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._pipeline import views_holding
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import closest
-from mlops_advisor.tools.evidence.view import HOLE, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import HOLE, View, last
 
 Keys: TypeAlias = "dict[str, Keys | None]"  # keys of a document; None: what is below is not known
 Identity: TypeAlias = tuple[str, str]

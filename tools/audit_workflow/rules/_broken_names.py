@@ -11,9 +11,10 @@ from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._broken_stages import STAGE_WORDS, broken_stages
 from mlops_advisor.tools.audit_workflow.rules._pipeline import Definition, definition, importable
 from mlops_advisor.tools.audit_workflow.rules._pipeline_paths import closest
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.undefined import Undefined, undefined
-from mlops_advisor.tools.evidence.view import View, dotted, last, names_read
+from mlops_advisor.tools.evidence.view import View, last, names_read
 
 _SAME_SIGNATURE: Final = frozenset(
     "prefect.task prefect.flow functools.lru_cache functools.cache staticmethod timer torch.no_grad"

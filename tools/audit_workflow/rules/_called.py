@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from mlops_advisor.tools.evidence.view import dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import last
 
 
 def called(call: ast.Call) -> str:

@@ -12,8 +12,9 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import is_test_path
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 READERS: Final = frozenset(
     "read_csv read_parquet read_excel read_json read_feather read_pickle read_table read_sql"

@@ -12,7 +12,8 @@ from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import is_features_name, targets, written
 from mlops_advisor.tools.audit_workflow.rules._data_scope import is_frame, scope_of
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last
 
 _HARMLESS: Final = re.compile(
     r"(?i)^(?:unnamed|index|level_|_?id$|\w{0,30}_id$|date|time|timestamp|\w{0,30}_at$|name$|target|label"

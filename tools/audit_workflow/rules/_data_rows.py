@@ -11,7 +11,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._data_scope import scope_of
 from mlops_advisor.tools.audit_workflow.rules._swallowed import swallows
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _NARROWED: Final = frozenset(("subset", "axis", "how", "thresh", None))
 _OWN_GAPS: Final = frozenset(  # what leaves gaps itself, which are then dropped on purpose

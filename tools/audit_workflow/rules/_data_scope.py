@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 from weakref import WeakKeyDictionary
 
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _FRAME: Final = re.compile(
     r"(?i)^(?:self\.)?(?:\w{0,30}_)?(?:df|data|frame|dataframe|features|x|train|test|dataset)"

@@ -19,10 +19,11 @@ from mlops_advisor.tools.audit_workflow.rules._data_scope import scope_of
 from mlops_advisor.tools.audit_workflow.rules._dataflow import class_of
 from mlops_advisor.tools.audit_workflow.rules._preparations import prepared
 from mlops_advisor.tools.audit_workflow.rules._tracking import saves_of
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.trace import traces
 from mlops_advisor.tools.evidence.trace_library import sort_of
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 _LEARNERS: Final = (
     "sklearn.preprocessing.",

@@ -10,7 +10,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import listed
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View
 
 _PAIRS: Final = {
     "train_test_split": (0, 1),

@@ -12,6 +12,7 @@ from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._data_frames import configured, text_list
 from mlops_advisor.tools.audit_workflow.rules._dataflow import in_product, product, same_file
 from mlops_advisor.tools.evidence.code import is_test_path
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
 from mlops_advisor.tools.evidence.trace import (
     Dated,
@@ -24,7 +25,7 @@ from mlops_advisor.tools.evidence.trace import (
     ancestors,
     rows_of,
 )
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.view import View
 
 _DATE_WORDS: Final = frozenset("date time timestamp day month year week datetime ds ts".split())
 # Names that say it alone, ...

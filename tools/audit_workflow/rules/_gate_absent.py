@@ -21,8 +21,9 @@ from mlops_advisor.tools.audit_workflow.rules._gates import (
 )
 from mlops_advisor.tools.audit_workflow.rules._serving import calls_in
 from mlops_advisor.tools.evidence.code import is_test_path
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric, measuring
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 _WORDS: Final = (
     *("register", "deploy", "promot", "save", "dump", "alias", "stage", "upload", "log_model"),

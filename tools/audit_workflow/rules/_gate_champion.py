@@ -12,8 +12,9 @@ from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gate_compare import LOSSES, SCORES, metric_part
 from mlops_advisor.tools.audit_workflow.rules._gates import stops
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, walk
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, walk
 
 _WORDS: Final = ("champion", "prod", "incumbent", "deployed", "existing", "baseline", "live")
 _INCUMBENT: Final = re.compile(

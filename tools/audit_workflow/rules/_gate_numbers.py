@@ -13,8 +13,9 @@ from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gate_compare import metric_part
 from mlops_advisor.tools.audit_workflow.rules._gate_projects import project_of
 from mlops_advisor.tools.audit_workflow.rules._gates import fails, releases, training_paths
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 _CONDITIONS: Final = re.compile(r"^sagemaker\.workflow\.conditions\.Condition(?:Less|Greater)")
 _BRANCHES: Final = re.compile(

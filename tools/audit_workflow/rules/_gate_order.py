@@ -12,8 +12,9 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._gates import gated, releases
 from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in, reach
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 _PIPELINES: Final = ("flow", "workflow", "pipeline", "dag", "job", "graph")
 _PROMOTE_WORDS: Final = re.compile(

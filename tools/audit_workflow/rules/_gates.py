@@ -12,9 +12,10 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rules._called import step_of
 from mlops_advisor.tools.audit_workflow.rules._serving import callee, calls_in
 from mlops_advisor.tools.evidence.models import Outcome, Strength
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.probes.evaluation import is_metric
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, walk
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, walk
 
 _PROMOTES: Final = frozenset(
     "transition_model_version_stage set_registered_model_alias update_model_package"

@@ -10,7 +10,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._serving import Endpoint, endpoints
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last, walk
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last, walk
 
 _HEALTH: Final = re.compile(r"health|ready|readiness|readyz|healthz|status$|/ping$")
 _READY: Final = re.compile(r"ready|readiness")

@@ -9,7 +9,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import Hit
-from mlops_advisor.tools.evidence.view import HOLE, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import HOLE, View, last
 
 _MODEL_FILE: Final = re.compile(
     r"(?:\.(?:pkl|pickle|joblib|pt|pth|onnx|h5|keras|safetensors|cbm|bst|tflite|bin|tar\.gz)|"

@@ -11,7 +11,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules import _docs
 from mlops_advisor.tools.evidence.parse.ci import system_of
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _RECIPIENTS: Final = re.compile(
     r"(?i)^(?:(?:alert|notification|failure|drift|monitoring|admin|on_call)_?)?"

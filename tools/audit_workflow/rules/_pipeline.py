@@ -10,8 +10,9 @@ from typing import Final, NamedTuple, cast
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import is_test_path
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.python_model import PythonModule
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, last
 
 TASK_MAKERS: Final = {
     "prefect.task": "Prefect",

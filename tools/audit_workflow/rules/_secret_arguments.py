@@ -10,7 +10,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, Hit
 from mlops_advisor.tools.evidence.code import is_test_path
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _STEPS: Final = frozenset(
     "PythonScriptStep ScriptRunConfig ParallelRunStep EstimatorStep RScriptStep CommandStep"

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.shell import Instruction
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 METHODS: Final = ("post", "get", "put", "patch", "route", "api_route", "delete")
 WEB: Final = (

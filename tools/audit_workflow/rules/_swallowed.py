@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import AnyFunction, ScopeNode, View, dotted, last, walk
+from mlops_advisor.tools.evidence.view import AnyFunction, ScopeNode, View, last, walk
 
 _BROAD: Final = frozenset(("", "Exception", "BaseException"))
 _OUTSIDE: Final = frozenset(

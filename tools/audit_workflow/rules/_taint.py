@@ -10,7 +10,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rules._serving import Endpoint, callee, calls_in
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last
 
 _FETCHES: Final = re.compile(
     r"^(?:requests|httpx)\.(?:get|post|head|put|request|stream)$|^urllib\.request\.url(?:open|"

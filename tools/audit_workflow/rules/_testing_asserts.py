@@ -7,7 +7,8 @@ import re
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import same, source
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read, walk
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read, walk
 
 SMOKE: Final = re.compile(
     r"smoke|import|no_?(?:error|exception|raise)|does_?n.?t_?(?:raise|fail|crash)|not_raise|runs?$|"

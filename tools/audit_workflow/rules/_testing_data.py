@@ -9,8 +9,9 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rules import _testing_asserts as asserts
 from mlops_advisor.tools.audit_workflow.rules._docs import source
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read
 
 _CODE_FILE: Final = re.compile(r"[\"'][^\"'\n]{0,200}\.(?:py|ipynb)[\"']")
 _READS_TEXT: Final = ("read", "read_text", "readlines", "getsource", "getsourcelines")

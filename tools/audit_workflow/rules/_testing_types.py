@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rules._docs import source
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, last
 
 _SCALARS: Final = {
     "int": (int,),

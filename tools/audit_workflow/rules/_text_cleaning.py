@@ -10,7 +10,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._training import shown, words_in
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last
 
 _MAX_PATTERN: Final = 200
 _DIGITS: Final = frozenset("0123456789")

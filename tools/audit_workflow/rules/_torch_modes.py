@@ -10,7 +10,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, last
 
 _MODEL: Final = re.compile(
     r"(?:^|[._])(?:model|net|network|classifier|module|clf|detector)\w{0,4}$"

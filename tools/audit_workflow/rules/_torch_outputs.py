@@ -10,8 +10,9 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import Hit
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
 from mlops_advisor.tools.audit_workflow.rules._training_metrics import returned
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last
 
 # What activates, and the loss that does it again.
 _CLASSES: Final = "softmax"

@@ -9,9 +9,10 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.evidence.code import Code
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.python_model import Call, PythonModule
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import View, dotted, walk
+from mlops_advisor.tools.evidence.view import View, walk
 
 _MAX_REACH: Final = 400
 _MAX_WORDS: Final = 300

@@ -9,7 +9,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.rule import Hit
 from mlops_advisor.tools.audit_workflow.rules._training_metrics import DOWN, UP, Judge
-from mlops_advisor.tools.evidence.view import FUNCTIONS, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, View, last
 
 _NEW: Final = re.compile(
     r"new|cand|challeng|curr|latest|this|trained|fresh|next|val|test", re.IGNORECASE

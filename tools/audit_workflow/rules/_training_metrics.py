@@ -7,7 +7,8 @@ import re
 from functools import lru_cache
 from typing import Final
 
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, last
 
 UP: Final = "max"
 DOWN: Final = "min"

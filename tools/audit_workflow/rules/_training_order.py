@@ -17,7 +17,8 @@ from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
     direction,
     opposite,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _ORDER: Final = re.compile(
     r"metrics?\.[`\"']?([\w/ .@-]{1,100}?)[`\"']?(?:\s+(asc|desc|ascending|descending))?\s*$",

@@ -54,7 +54,8 @@ from mlops_advisor.tools.audit_workflow.rules._data_target import (
     dropped_anywhere,
     pairs_of,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last, walk
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last, walk
 
 _LAGS: Final = frozenset("shift lag diff pct_change".split())
 _WORDS: Final = (".fit(", "train_test_split(", "inputCols", "DMatrix(", "cross_val", "Pool(")

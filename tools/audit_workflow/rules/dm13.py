@@ -48,8 +48,9 @@ from mlops_advisor.tools.audit_workflow.rules._data_frames import (
     text_list,
 )
 from mlops_advisor.tools.audit_workflow.rules._data_sides import of_project, sides
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.repository import Repository, shared
-from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, dotted, walk
+from mlops_advisor.tools.evidence.view import FUNCTIONS, AnyFunction, View, walk
 
 _LEAST: Final = 5  # features in a list, columns in common
 _LEAST_STATEMENTS: Final = 3

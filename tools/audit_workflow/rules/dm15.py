@@ -49,7 +49,8 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, MEDIUM, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules import _data_skew
 from mlops_advisor.tools.audit_workflow.rules._data_frames import targets, targets_near, written
 from mlops_advisor.tools.audit_workflow.rules._data_sides import of_project, sides
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _FRAME: Final = re.compile(
     r"(?i)^(?:self\.)?(?:\w{0,30}_)?(?:df|data|frame|dataframe|dataset|raw|batch|input_data)(?:_\w{0,30})?$"

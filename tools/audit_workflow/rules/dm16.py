@@ -42,7 +42,8 @@ from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, modu
 from mlops_advisor.tools.audit_workflow.rules._called import called
 from mlops_advisor.tools.audit_workflow.rules._text_cleaning import unreachable
 from mlops_advisor.tools.audit_workflow.rules._training import shown
-from mlops_advisor.tools.evidence.view import View, dotted, last, walk
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last, walk
 
 _PURE: Final = frozenset(
     "dropna fillna drop_duplicates rename reset_index set_index sort_values sort_index astype"

@@ -55,7 +55,8 @@ from mlops_advisor.tools.audit_workflow.rules._serving import (
     endpoints,
     reach,
 )
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted, last, names_read
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import AnyFunction, View, last, names_read
 
 _REQUEST_READS: Final = frozenset(("get_json", "json", "get_data", "body", "form", "read"))
 _REQUEST_PARTS: Final = frozenset(

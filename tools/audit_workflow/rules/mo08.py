@@ -45,7 +45,8 @@ from mlops_advisor.tools.audit_workflow.rules import _docs
 from mlops_advisor.tools.audit_workflow.rules._calls import ending
 from mlops_advisor.tools.audit_workflow.rules._docs import source
 from mlops_advisor.tools.evidence.code import is_test_path
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _LEVELS: Final = frozenset(
     (

@@ -40,7 +40,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import View, dotted, last, strings_in
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last, strings_in
 
 _ASKS: Final = frozenset(
     "input raw_input getpass.getpass click.prompt click.confirm click.pause typer.prompt"

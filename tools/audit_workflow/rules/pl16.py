@@ -36,7 +36,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, Severity, module_rule
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _VERBS: Final = frozenset("get post put delete patch head options request".split())
 _SESSIONS: Final = (

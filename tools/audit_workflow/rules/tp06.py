@@ -46,7 +46,8 @@ from mlops_advisor.tools.audit_workflow.rules._testing_types import (
     returns_of,
     wrong_returns,
 )
-from mlops_advisor.tools.evidence.view import AnyFunction, View, dotted
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import AnyFunction, View
 
 _MUTABLE: Final = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.DictComp)
 _MAKERS: Final = ("list", "dict", "set", "defaultdict", "collections.defaultdict", "bytearray")

@@ -46,7 +46,8 @@ from mlops_advisor.tools.audit_workflow.rules._training import (
     runs_torch,
     seeded,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _SEEDS: Final = frozenset("random_state seed random_seed seed_value rng".split())
 _SKLEARN: Final = frozenset(

@@ -40,7 +40,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, Hit, rule
 from mlops_advisor.tools.audit_workflow.rules._training import configured
 from mlops_advisor.tools.evidence.code import ML_ROOTS
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _STRONG: Final = frozenset(
     "n_estimators max_depth learning_rate lr eta epochs num_epochs n_epochs max_epochs C alpha"

@@ -45,8 +45,9 @@ from mlops_advisor.tools.audit_workflow.rules._training import (
     trains,
     words_in,
 )
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 _GRIDS: Final = {
     "GridSearchCV": ("param_grid", 1),

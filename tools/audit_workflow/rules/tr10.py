@@ -52,6 +52,7 @@ from mlops_advisor.tools.audit_workflow.rules._dataflow import (
     product,
     saved,
 )
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.trace import (
     Fit,
     Load,
@@ -61,7 +62,7 @@ from mlops_advisor.tools.evidence.trace import (
     Trace,
     Value,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 _UNLABELLED: Final = re.compile(
     r"KMeans|DBSCAN|IsolationForest|NearestNeighbors|GaussianMixture|OneClassSVM|LocalOutlier|"

@@ -51,8 +51,9 @@ from mlops_advisor.tools.audit_workflow.rules._training_metrics import (
 )
 from mlops_advisor.tools.audit_workflow.rules._training_order import chosen
 from mlops_advisor.tools.audit_workflow.rules._training_pairs import WAY_KEYS, Mismatch, mismatches
+from mlops_advisor.tools.evidence.parse.python import dotted
 from mlops_advisor.tools.evidence.parse.tree import Node
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.view import View, last
 
 _YAML_WORDS: Final = (
     "mode:",

@@ -47,7 +47,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._torch_modes import inference_places
 from mlops_advisor.tools.audit_workflow.rules._torch_outputs import double_activation
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _DROPOUTS: Final = frozenset(
     "dropout dropout1d dropout2d dropout3d alpha_dropout feature_alpha_dropout".split()

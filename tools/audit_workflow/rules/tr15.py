@@ -46,7 +46,8 @@ from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._swallowed import TELLS, swallows
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _NARROW: Final = frozenset("category message module append lineno".split())
 _OFF: Final = frozenset(("ignore", "once"))

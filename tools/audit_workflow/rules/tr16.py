@@ -49,7 +49,8 @@ from typing import Final, NamedTuple
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import LOW, MEDIUM, Hit, Severity, rule
 from mlops_advisor.tools.audit_workflow.rules._training import words_in
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _SETUP: Final = re.compile(
     r"^(?:warnings\.|logging\.|sys\.path|os\.environ|dotenv\.|load_dotenv|random\.seed|numpy\.random"

@@ -38,7 +38,8 @@ from typing import Final
 
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import MEDIUM, Hit, module_rule
-from mlops_advisor.tools.evidence.view import View, dotted
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View
 
 _WHOLE: Final = re.compile(
     r"(?i)^(?:self\.)?(?:x|y|x_?(?:train|test|val|valid)\w{0,20}|y_?(?:train|test|val)\w{0,20}"

@@ -38,7 +38,8 @@ from typing import Final
 from mlops_advisor.tools.audit_workflow.repo import AuditRepository
 from mlops_advisor.tools.audit_workflow.rule import HIGH, LOW, MEDIUM, Hit, module_rule
 from mlops_advisor.tools.audit_workflow.rules._training import known_keys
-from mlops_advisor.tools.evidence.view import HOLE, View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import HOLE, View, last
 
 _HF_ROOTS: Final = frozenset(
     "transformers diffusers peft sentence_transformers datasets huggingface_hub optimum trl"

@@ -44,7 +44,8 @@ from mlops_advisor.tools.audit_workflow.rules._deprecated import (
     TEXTS,
     Gone,
 )
-from mlops_advisor.tools.evidence.view import View, dotted, last
+from mlops_advisor.tools.evidence.parse.python import dotted
+from mlops_advisor.tools.evidence.view import View, last
 
 _STAGE_URI: Final = re.compile(r"models:/[^/\s\"'@]{1,200}/(Production|Staging|Archived)\b")
 _OLD_EVIDENTLY: Final = re.compile(r"evidently[\"']?\s{0,3}={1,2}\s{0,3}[\"']?[~^=]{0,2}0\.[0-6]\b")

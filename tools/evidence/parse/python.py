@@ -320,10 +320,11 @@ def _raw(node: ast.AST | None) -> str:
         return node.id
     if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
         return f"{node.value.id}.{node.attr}"
-    return _raw_chain(node)
+    return dotted(node)
 
 
-def _raw_chain(node: ast.AST | None) -> str:
+def dotted(node: ast.AST | None) -> str:
+    """Name of an expression as written, chains of calls included: `a.b().c`; `?` for the rest."""
     parts: list[str] = []
     suffix = ""
     for _ in range(_MAX_CHAIN):
